@@ -1,0 +1,1 @@
+"""What Jetbridge knows about orders, without asking anybody: pure values and pure functions."""

@@ -1,0 +1,204 @@
+"""An order as its source shows it at one moment. Never changed by us, only read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from jetbridge.domain.identifiers import LineId, OrderId
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the parcel goes. Personal data: kept in the snapshot only."""
+
+    name: str = ""
+    company: str = ""
+    address1: str = ""
+    address2: str = ""
+    city: str = ""
+    province_code: str = ""
+    zip: str = ""
+    country_code: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the order. `quantity` is what was ordered, `current_quantity` what removals and refunds left."""
+
+    id: LineId
+    sku: str
+    name: str
+    quantity: int
+    current_quantity: int
+    requires_shipping: bool = True
+    gift_card: bool = False
+    unit_price: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FulfillmentHold:
+    """A hold in Shopify. `ours` is Shopify's `heldByRequestingApp`."""
+
+    id: str
+    reason: str
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FulfillmentOrderLine:
+    """Units of one order line in one fulfillment order."""
+
+    id: str
+    line_id: LineId
+    total: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class FulfillmentOrder:
+    """The part of an order assigned to one location (facts/shopify.md section 6)."""
+
+    id: str
+    status: str
+    location_id: str
+    method_type: str
+    supported_actions: frozenset[str]
+    lines: tuple[FulfillmentOrderLine, ...]
+    holds: tuple[FulfillmentHold, ...] = ()
+    fulfill_at: datetime | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Closed and cancelled fulfillment orders show quantities that mean nothing any more."""
+        return self.status in {"CLOSED", "CANCELLED", "INCOMPLETE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfillment:
+    """Units that somebody told Shopify were sent. Only SUCCESS counts: the rest is not done."""
+
+    id: str
+    status: str
+    tracking_numbers: tuple[str, ...]
+    units: tuple[tuple[LineId, int], ...]
+
+    @property
+    def counts(self) -> bool:
+        """Whether its units have left."""
+        return self.status == "SUCCESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything one read of a Shopify order tells us (facts/shopify.md sections 5 and 6)."""
+
+    id: OrderId
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    lines: tuple[Line, ...]
+    fulfillment_orders: tuple[FulfillmentOrder, ...] = ()
+    fulfillments: tuple[Fulfillment, ...] = ()
+    cancelled_at: datetime | None = None
+    test: bool = False
+    financial_status: str = ""
+    gateways: tuple[str, ...] = ()
+    risk: str = "NONE"
+    shipping_method: str = ""
+    shipping_address: Address | None = None
+    email: str = ""
+    phone: str = ""
+    tags: tuple[str, ...] = ()
+    currency: str = ""
+    total: str = ""
+
+    def line(self, line_id: LineId) -> Line:
+        """Give one line; KeyError when the order has no such line."""
+        for line in self.lines:
+            if line.id == line_id:
+                return line
+        raise KeyError(line_id)
+
+
+def digest(value: object) -> str:
+    """Hash any JSON-like value the same way everywhere: 16 hexadecimal digits, enough to see a change."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def address_fields(order: Order) -> dict[str, Any]:
+    """Everything Jetpack prints on the label, for comparing one look with another."""
+    return {
+        "address": asdict(order.shipping_address) if order.shipping_address else None,
+        "email": order.email,
+        "phone": order.phone,
+    }
+
+
+def content_hash(order: Order) -> str:
+    """Hash what the merchant or customer said: not the time of the change, nor what our own writes move."""
+    return digest(asdict(replace(order, updated_at=order.created_at, fulfillment_orders=(), fulfillments=())))
+
+
+@dataclass(frozen=True, slots=True)
+class JetpackShipment:
+    """One shipment at Jetpack (facts/shipbob.md sections 7 and 8). State comes from here, never from the order."""
+
+    id: str
+    status: str
+    details: tuple[str, ...] = ()
+    items: tuple[tuple[str, int], ...] = ()
+    """(reference id or SKU of the product, units of it)"""
+    tracking_number: str = ""
+    carrier: str = ""
+    tracking_url: str = ""
+    delivered: bool = False
+    location: str = ""
+
+    @property
+    def picked(self) -> bool:
+        """From picking on Jetpack changes nothing any more. What is not known to be unpicked counts as picked."""
+        if self.status in {"Exception", "OnHold", "ImportReview", "None", "Pending"}:
+            return False
+        return not (self.status == "Processing" and not {"Picked", "Packed", "Labeled"} & set(self.details))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it will never leave."""
+        return self.status == "Cancelled"
+
+    @property
+    def shipped(self) -> bool:
+        """Labeled or gone *and* trackable: a parcel that may be told to the customer."""
+        return self.status in {"LabeledCreated", "Completed"} and bool(self.tracking_number)
+
+
+@dataclass(frozen=True, slots=True)
+class JetpackOrder:
+    """One order as Jetpack shows it."""
+
+    id: str
+    reference: str
+    shipments: tuple[JetpackShipment, ...]
+    products: tuple[tuple[str, int], ...] = ()
+    """(reference id of the line, quantity), as Jetpack holds them"""
+    shipping_method: str = ""
+    number: str = ""
+
+    @property
+    def cancelled(self) -> bool:
+        """Every shipment is cancelled; an order without shipments is not known to be."""
+        return bool(self.shipments) and all(shipment.cancelled for shipment in self.shipments)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What Jetpack knows at this moment: SKUs (and which are active) and ship option texts (and which are active)."""
+
+    skus: dict[str, bool] = field(default_factory=dict)
+    ship_options: dict[str, bool] = field(default_factory=dict)

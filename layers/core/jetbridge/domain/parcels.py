@@ -1,0 +1,175 @@
+"""From Jetpack's shipments to parcels: which units of which line left, under which number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jetbridge.domain.holds import Hold, continued
+from jetbridge.domain.record import Consignment, OrderRecord, Parcel, ParcelState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from jetbridge.domain.identifiers import LineId
+    from jetbridge.domain.order import FulfillmentOrder, FulfillmentOrderLine, JetpackOrder, JetpackShipment, Order
+
+
+@dataclass(frozen=True, slots=True)
+class FulfillmentPart:
+    """Units of one parcel in fulfillment orders of one location: what one fulfillmentCreate can take."""
+
+    location_id: str
+    lines: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+
+
+def with_shipments(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Consignment:
+    """Bring a consignment up to date with its shipments: new parcels, changed numbers, deliveries, trouble.
+
+    A parcel that is not announced yet comes out as announcing without an end: announcing it is what is left
+    to do. A parcel never disappears, whatever Jetpack shows later.
+    """
+    parcels = {parcel.shipment_id: parcel for parcel in consignment.parcels}
+    alive = [shipment for shipment in seen.shipments if not shipment.cancelled]
+    for shipment in seen.shipments:
+        known = parcels.get(shipment.id)
+        if known is None and shipment.shipped:
+            before = replace(consignment, parcels=tuple(parcels.values()))
+            units = _units(before, shipment, only=len(alive) == 1)
+            known = Parcel(
+                shipment.id,
+                units,
+                ParcelState.ANNOUNCING if units else ParcelState.FAILED,
+                shipment.tracking_number,
+                shipment.carrier,
+                shipment.tracking_url,
+            )
+        if known and known.state is ParcelState.ANNOUNCED and shipment.delivered:
+            # The number has served: it moves to the parcel's own item, the record keeps what proves it was sent.
+            known = replace(known, state=ParcelState.DELIVERED, carrier="", url="", until=None)
+        if known:
+            parcels[shipment.id] = known
+    return replace(consignment, parcels=tuple(parcels.values()), trouble=_trouble(consignment, seen, now))
+
+
+def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -> tuple[tuple[LineId, int], ...]:
+    """Tell whose units a shipment holds: by SKU, the same SKU on two lines in line order.
+
+    Shipments name no line and, for kits, only components (facts/shipbob.md section 7): the one shipment of an
+    order holds everything that is left of it.
+    """
+    left: Counter[LineId] = Counter()
+    for line in consignment.lines:
+        left[line.line_id] += line.quantity
+    for parcel in consignment.parcels:
+        for line_id, quantity in parcel.units:
+            left[line_id] -= quantity
+    if only:
+        return tuple((line_id, quantity) for line_id, quantity in left.items() if quantity > 0)
+    units: Counter[LineId] = Counter()
+    for sku, quantity in shipment.items:
+        wanted = quantity
+        for line in consignment.lines:
+            taken = min(wanted, left[line.line_id]) if line.sku == sku else 0
+            if taken > 0:
+                units[line.line_id] += taken
+                left[line.line_id] -= taken
+                wanted -= taken
+    return tuple(units.items())
+
+
+def _trouble(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Hold | None:
+    """Say what Jetpack says against shipping. Its names are kept as they are, the unknown ones too."""
+    alive = [shipment for shipment in seen.shipments if not shipment.cancelled]
+    if seen.shipments and not alive and not consignment.cancel_asked:
+        return continued(Hold("cancelled_at_jetpack", now, "cancelled in Jetpack, not by us"), consignment.trouble)
+    for status, reason in (("OnHold", "jetpack_hold"), ("Exception", "jetpack_exception")):
+        names = sorted({name for each in alive if each.status == status for name in each.details or (status,)})
+        if names:
+            return continued(Hold(reason, now, ", ".join(names)), consignment.trouble)
+    return None
+
+
+def missing_at_jetpack(consignment: Consignment, now: datetime) -> Consignment:
+    """Note that Jetpack no longer knows an order it confirmed: a person has to look (facts/shipbob.md section 7)."""
+    hold = Hold("cancelled_at_jetpack", now, "Jetpack no longer knows this order")
+    return replace(consignment, trouble=continued(hold, consignment.trouble))
+
+
+def unannounced(record: OrderRecord, now: datetime) -> Iterator[tuple[Consignment, Parcel]]:
+    """Find the parcels the customer has not been told of, and nobody is telling just now."""
+    for consignment in record.live:
+        for parcel in consignment.parcels:
+            if parcel.state is ParcelState.ANNOUNCING and (parcel.until is None or parcel.until <= now):
+                yield consignment, parcel
+
+
+def with_parcel(record: OrderRecord, consignment_n: int, parcel: Parcel) -> OrderRecord:
+    """Put a parcel back into its consignment."""
+    consignment = record.consignment(consignment_n)
+    parcels = tuple(parcel if each.shipment_id == parcel.shipment_id else each for each in consignment.parcels)
+    return record.with_consignment(replace(consignment, parcels=parcels))
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is left to tell the shop of one parcel."""
+
+    parts: tuple[FulfillmentPart, ...]
+    """What can be sent now, one part a location."""
+    known: str
+    """The fulfillment that already tells of this parcel, or nothing."""
+    held: int
+    """Units in fulfillment orders that the shop does not let us fulfill just now.
+
+    Units that no open fulfillment order names any more were removed or fulfilled by somebody else after they
+    had left: the parcel is told of with the rest.
+    """
+
+
+def still_to_announce(parcel: Parcel, order: Order, locations: frozenset[str], used: Counter[str]) -> Announcement:
+    """Find the open fulfillment order lines that take a parcel's units.
+
+    Args:
+        parcel: The parcel; units already told of under its number are left out.
+        order: The order as read before the first parcel was announced.
+        locations: Our locations.
+        used: Units of fulfillment order lines that parcels announced since that read have taken; added to.
+    """
+    known, told = "", Counter[str]()
+    for fulfillment in order.fulfillments:
+        if fulfillment.counts and parcel.number in fulfillment.tracking_numbers:
+            known = known or fulfillment.id
+            told.update(dict(fulfillment.units))
+    parts: dict[str, dict[str, dict[str, int]]] = {}
+    held = 0
+    for line_id, units in parcel.units:
+        quantity, blocked = units - told[line_id], 0
+        for fulfillment_order, line in _open_lines(order, line_id, locations):
+            if "CREATE_FULFILLMENT" not in fulfillment_order.supported_actions:
+                blocked += line.remaining
+                continue
+            taken = min(quantity, line.remaining - used[line.id])
+            if taken > 0:
+                lines = parts.setdefault(fulfillment_order.location_id, {}).setdefault(fulfillment_order.id, {})
+                lines[line.id] = lines.get(line.id, 0) + taken
+                used[line.id] += taken
+                quantity -= taken
+        held += max(0, min(quantity, blocked))
+    found = (
+        FulfillmentPart(location, tuple((name, tuple(lines.items())) for name, lines in orders.items()))
+        for location, orders in parts.items()
+    )
+    return Announcement(tuple(found), known, held)
+
+
+def _open_lines(
+    order: Order, line_id: LineId, locations: frozenset[str]
+) -> Iterator[tuple[FulfillmentOrder, FulfillmentOrderLine]]:
+    for fulfillment_order in order.fulfillment_orders:
+        if not fulfillment_order.closed and fulfillment_order.location_id in locations:
+            for line in fulfillment_order.lines:
+                if line.line_id == line_id:
+                    yield fulfillment_order, line

@@ -1,0 +1,53 @@
+"""What a merchant has set for one store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jetbridge.domain.identifiers import StoreSlug
+from jetbridge.domain.rules import DEFAULT_RULES, RuleSet
+from jetbridge.domain.ship_options import Method, ShipOptionMapping
+
+PAID = frozenset({"PAID", "PARTIALLY_REFUNDED"})
+HARMLESS = frozenset({"ACCEPT", "NONE"})
+
+
+@dataclass(frozen=True, slots=True)
+class ShopifyConnection:
+    """Where the shop is. `admin_url` is its address; anything but Shopify's own only outside production."""
+
+    shop: str
+    admin_url: str
+    api_version: str = "2026-10"
+
+
+@dataclass(frozen=True, slots=True)
+class JetpackConnection:
+    """Where the warehouse is, and through which channel we write."""
+
+    api_url: str = "https://api.shipbob.com"
+    api_version: str = "2026-07"
+    channel_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One Shopify shop with one Jetpack connection. `version` moves with every change of its settings."""
+
+    slug: StoreSlug
+    shopify: ShopifyConnection
+    jetpack: JetpackConnection
+    version: int = 0
+    locations: frozenset[str] = frozenset()
+    """Shopify locations (GIDs) that Jetpack ships for."""
+    stock_location: str = ""
+    """The location that stock is pushed to; empty means none."""
+    buffer: int = 0
+    grace_minutes: int = 0
+    forward_financial_states: frozenset[str] = PAID
+    forward_gateways: frozenset[str] = frozenset()
+    """Payment gateways that forward before they are paid, cash on delivery for one."""
+    accepted_risks: frozenset[str] = HARMLESS
+    forward_test_orders: bool = False
+    rules: RuleSet = DEFAULT_RULES
+    ship_options: dict[Method, ShipOptionMapping] = field(default_factory=dict)
