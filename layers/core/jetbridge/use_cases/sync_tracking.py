@@ -1,0 +1,273 @@
+"""The way back: what Jetpack shipped is told to the shop, every parcel once, and deliveries are recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from jetbridge.domain.identifiers import OrderId
+from jetbridge.domain.parcels import (
+    missing_at_jetpack,
+    still_to_announce,
+    unannounced,
+    with_parcel,
+    with_shipments,
+)
+from jetbridge.domain.record import (
+    Consignment,
+    ConsignmentState,
+    NextLook,
+    OrderRecord,
+    Parcel,
+    ParcelState,
+    looking_again,
+)
+from jetbridge.domain.reference import parse_reference
+from jetbridge.errors import PartnerError, RejectedByPartnerError
+from jetbridge.ports import ParcelAnnouncement
+from jetbridge.use_cases.looking import JETPACK_MARGIN, LOOK_AGAIN, Look, Looked, look_until_written, unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jetbridge.domain.identifiers import StoreSlug
+    from jetbridge.domain.order import JetpackOrder, Order
+    from jetbridge.domain.store import Store
+    from jetbridge.messages import WakeUp
+    from jetbridge.ports import OrderRecords, Partners, Shop, StoreSettings, Warehouse
+
+BY = "sync_tracking"
+NOT_NOW = timedelta(minutes=15)
+"""When the shop cannot take a parcel at the moment (a hold on its fulfillment order): when to ask again."""
+
+
+def sync_tracking(  # noqa: PLR0913 - one keyword a port
+    wake_up: WakeUp,
+    *,
+    records: OrderRecords,
+    settings: StoreSettings,
+    partners: Partners,
+    clock: Callable[[], datetime],
+    time_left: Callable[[], timedelta],
+    jitter: Callable[[], float],
+) -> Looked:
+    """Look at Jetpack's side of the order a wake-up names, and tell the shop what is new.
+
+    Safe to call any number of times: a parcel is written down as being announced before it is announced, and
+    the shop is read before each announcement.
+
+    Raises:
+        TransientError: One of our own tables does not answer; the message comes again.
+        ConflictError: The record was written by others again and again; the message comes again.
+    """
+    return look_until_written(
+        lambda: Look(BY, NextLook.TRACK, wake_up, records, settings, partners, clock, time_left, jitter, clock()),
+        lambda look: _Tracking(look).run(),
+    )
+
+
+class _Tracking:
+    """One look at one order's shipments, step by step."""
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+        self.records = look.records
+
+    def run(self) -> Looked:  # noqa: PLR0911 - one return a way to end early
+        look, wake_up = self.look, self.look.wake_up
+        store = look.settings.store(wake_up.store)
+        if store is None:
+            return look.finish("unknown_store", None)
+        record: OrderRecord | None = None
+        try:
+            warehouse = look.partners.warehouse(store)
+            if wake_up.subject == "order":
+                record = self.records.read(store.slug, OrderId(wake_up.id))
+                if record is None:
+                    return look.finish("unknown_order", None)
+                if look.already_seen(record.jetpack_looked_at, JETPACK_MARGIN, record.track_at):
+                    return look.finish("already_seen", record)
+                if record.due_at is None and all(each.complete and not each.trouble for each in record.live):
+                    # Everything left and arrived: what still comes in about it is not worth a call to Jetpack.
+                    return look.finish("finished", record)
+                seen = self._orders_of(record, warehouse)
+            else:
+                named = self._named(wake_up, warehouse)
+                found = parse_reference(named.reference) if named else None
+                if named is None or found is None or found[0] != store.slug:
+                    return look.finish("foreign_order", None)
+                record = self.records.read(store.slug, OrderId(found[1]))
+                if record is None:
+                    return look.finish("foreign_order", None)
+                seen = {found[2]: named}
+        except PartnerError as error:
+            return self._put_off(store, record, error)
+        return self._advance(store, record, seen)
+
+    def _named(self, wake_up: WakeUp, warehouse: Warehouse) -> JetpackOrder | None:
+        jetpack_order_id: str | None = wake_up.id
+        if wake_up.subject == "shipment":
+            jetpack_order_id = warehouse.order_of_shipment(wake_up.id)
+        return warehouse.read_order(jetpack_order_id) if jetpack_order_id else None
+
+    def _orders_of(self, record: OrderRecord, warehouse: Warehouse) -> dict[int, JetpackOrder | None]:
+        return {
+            each.n: warehouse.read_order(each.jetpack_order_id)
+            for each in record.live
+            if each.state is ConsignmentState.LIVE and each.jetpack_order_id
+        }
+
+    def _put_off(self, store: Store, record: OrderRecord | None, error: PartnerError) -> Looked:
+        """Keep what could not be looked at: by its record if we know whose it is, else by its own next poll."""
+        look = self.look
+        look.did.append(f"Jetpack not read: {type(error).__name__}")
+        if record is None:
+            record = self._record_of(store.slug)
+        if record is None:
+            return look.finish("put_off", None)
+        return look.finish("put_off", self.look.write(look.put_off(record, error)))
+
+    def _record_of(self, slug: StoreSlug) -> OrderRecord | None:
+        if self.look.wake_up.subject != "order":
+            return None
+        return self.records.read(slug, OrderId(self.look.wake_up.id))
+
+    # -- what is new -----------------------------------------------------------------------------------------
+
+    def _advance(self, store: Store, stored: OrderRecord, seen: dict[int, JetpackOrder | None]) -> Looked:
+        look, now = self.look, self.look.clock()
+        record = stored
+        for n, jetpack_order in seen.items():
+            consignment = next((each for each in record.live if each.n == n), None)
+            if consignment is None or consignment.state is not ConsignmentState.LIVE:
+                # Still being created, or taken back: forward_order has it in hand, and its intent has an end.
+                continue
+            updated = with_shipments(consignment, jetpack_order, now) if jetpack_order else None
+            record = record.with_consignment(updated or missing_at_jetpack(consignment, now))
+        self._keep_finished(stored, record)
+        record = look.settle(replace(record, jetpack_looked_at=look.began, attempts=0, failing_since=None))
+        self._tell(stored, record)
+        waiting = list(unannounced(record, now))
+        if waiting:
+            return self._announce(store, record, waiting)
+        record = self._look_once_more(stored, record)
+        if unchanged(stored, record, now):
+            return look.finish("unchanged", stored)
+        return look.finish("looked", self.look.write(record))
+
+    def _look_once_more(self, stored: OrderRecord, record: OrderRecord) -> OrderRecord:
+        """Jetpack's reads lag: a webhook that changed nothing is believed only after a later look."""
+        wake_up = self.look.wake_up
+        by_webhook = wake_up.cause.startswith("jetpack:")
+        if not by_webhook or record.track_at is None or not unchanged(stored, record, self.look.began):
+            return record
+        caught_up = datetime.fromtimestamp(wake_up.seen_at, UTC) + JETPACK_MARGIN
+        if caught_up <= self.look.began or (stored.track_at or record.track_at) <= caught_up:
+            return record
+        return looking_again(record, NextLook.TRACK, caught_up)
+
+    def _keep_finished(self, before: OrderRecord, after: OrderRecord) -> None:
+        """Move a delivered parcel's number and carrier out of the record, before the record forgets them."""
+        known = {parcel.shipment_id: parcel for parcel in before.parcels}
+        for parcel in after.parcels:
+            was = known.get(parcel.shipment_id)
+            if parcel.done and was and not was.done:
+                kept = replace(was, state=ParcelState.DELIVERED, until=None)
+                self.records.keep_parcel(after.store, after.order_id, kept)
+
+    def _tell(self, before: OrderRecord, after: OrderRecord) -> None:
+        known = {parcel.shipment_id: parcel.state for parcel in before.parcels}
+        for parcel in after.parcels:
+            if known.get(parcel.shipment_id) != parcel.state:
+                self.look.did.append(f"parcel {parcel.shipment_id} {_WORDS[parcel.state]}")
+        for each in after.live:
+            was = next((one.trouble for one in before.consignments if one.n == each.n), None)
+            if each.trouble and each.trouble != was:
+                self.look.did.append(f"{each.reference}: {each.trouble.reason} ({each.trouble.detail})")
+
+    # -- announcing ------------------------------------------------------------------------------------------
+
+    def _announce(self, store: Store, record: OrderRecord, waiting: list[tuple[Consignment, Parcel]]) -> Looked:
+        """Tell the shop of the parcels it does not know, one fulfillment each, under intents written first."""
+        look = self.look
+        until = look.intent_end()
+        for consignment, parcel in waiting:
+            record = with_parcel(record, consignment.n, replace(parcel, until=until))
+        record = self.look.write(look.settle(record))
+        shop = look.partners.shop(store)
+        try:
+            order = shop.read_order(record.order_id)
+        except PartnerError as error:
+            look.did.append(f"shop not read: {type(error).__name__}")
+            return look.finish("put_off", self._released(record, waiting, error))
+        used: Counter[str] = Counter()
+        told = [(each.n, self._tell_shop(shop, store, order, parcel, used)) for each, parcel in waiting]
+
+        def merged(current: OrderRecord) -> OrderRecord:
+            for n, parcel in told:
+                current = self._told(current, n, parcel)
+            return look.settle(current)
+
+        return look.finish("looked", look.merge(record, merged))
+
+    def _told(self, record: OrderRecord, n: int, parcel: Parcel) -> OrderRecord:
+        current = next((each for each in record.consignment(n).parcels if each.shipment_id == parcel.shipment_id), None)
+        if current is None or current.state is not ParcelState.ANNOUNCING:
+            return record
+        failed = record.failed
+        if parcel.state is ParcelState.FAILED:
+            failed = f"parcel {parcel.shipment_id} left Jetpack, but the shop does not take its tracking number"
+        return replace(with_parcel(record, n, parcel), failed=failed)
+
+    def _released(
+        self, record: OrderRecord, waiting: list[tuple[Consignment, Parcel]], error: Exception
+    ) -> OrderRecord:
+        """Nothing was announced: end the intents, so that the next look may begin at once."""
+        look = self.look
+
+        def free(current: OrderRecord) -> OrderRecord:
+            for consignment, parcel in waiting:
+                current = with_parcel(current, consignment.n, replace(parcel, until=None))
+            return look.put_off(current, error)
+
+        return look.merge(record, free)
+
+    def _tell_shop(self, shop: Shop, store: Store, order: Order | None, parcel: Parcel, used: Counter[str]) -> Parcel:
+        """Announce one parcel, unless the shop shows it already. Returns it with what came of it."""
+        look, number = self.look, parcel.shipment_id
+        if order is None:
+            look.did.append(f"parcel {number}: the order is gone at the source")
+            return replace(parcel, state=ParcelState.FAILED, until=None)
+        left = still_to_announce(parcel, order, store.locations, used)
+        if left.held:
+            look.did.append(f"parcel {number}: the shop holds its units, asking again")
+            return replace(parcel, until=look.clock() + NOT_NOW)
+        if not left.parts and left.known:
+            look.did.append(f"parcel {number} was announced already")
+            return replace(parcel, state=ParcelState.ANNOUNCED, fulfillment_id=left.known, url="", until=None)
+        if not left.parts:
+            look.did.append(f"parcel {number}: its units were removed or fulfilled by somebody else")
+            return replace(parcel, state=ParcelState.FAILED, until=None)
+        fulfillment_id = ""
+        try:
+            for part in left.parts:
+                fulfillment_id = shop.announce_parcel(
+                    ParcelAnnouncement(part.lines, parcel.number, parcel.carrier, parcel.url)
+                )
+        except PartnerError as error:
+            # Unknown or refused (somebody may have fulfilled it a moment ago): the next look reads first.
+            look.did.append(f"parcel {number} not announced yet: {type(error).__name__}")
+            wait = NOT_NOW if isinstance(error, RejectedByPartnerError) else LOOK_AGAIN
+            return replace(parcel, until=look.clock() + wait)
+        look.did.append(f"announced parcel {number} to the customer")
+        return replace(parcel, state=ParcelState.ANNOUNCED, fulfillment_id=fulfillment_id, url="", until=None)
+
+
+_WORDS = {
+    ParcelState.ANNOUNCING: "left Jetpack",
+    ParcelState.ANNOUNCED: "announced",
+    ParcelState.DELIVERED: "delivered",
+    ParcelState.FAILED: "could not be announced",
+}

@@ -1,0 +1,363 @@
+"""Shopify and Jetpack in memory. Each passes the same contract suite as the adapter against the simulator."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections import Counter, deque
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from jetbridge.domain.order import Catalogue, Fulfillment, JetpackOrder, JetpackShipment
+from jetbridge.domain.stock import JetpackStock, ShopifyStock
+from jetbridge.errors import DuplicateReferenceError, RejectedByPartnerError
+from jetbridge.ports import Cancellation, ChangedOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from jetbridge.domain.identifiers import LineId, OrderId
+    from jetbridge.domain.order import FulfillmentOrder, Order
+    from jetbridge.domain.stock import StockChange
+    from jetbridge.errors import PartnerError
+    from jetbridge.ports import NewJetpackOrder, ParcelAnnouncement
+
+# Shopify's words (facts/shopify.md section 6).
+UNKNOWN = "Fulfillment order does not exist."
+CLOSED = "Fulfillment order has an unfulfillable status= closed."
+TOO_MANY = "Invalid fulfillment order line item quantity requested."
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error instead of the answer, before the effect or after it."""
+
+    error: PartnerError
+    after: bool = False
+
+
+class FakePartner:
+    """What both fakes share: a lock, counted calls, and faults, for the next call or drawn for every one."""
+
+    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
+        self.calls: Counter[str] = Counter()
+        self.draw_fault: Callable[[str], Fault | None] = lambda _call: None
+        self._clock = clock
+        self._lock = RLock()
+        self._faults: dict[str, deque[Fault]] = {}
+
+    def fail(self, call: str, error: PartnerError, *, after: bool = False) -> None:
+        """Let the next call of this name fail."""
+        self._faults.setdefault(call, deque()).append(Fault(error, after))
+
+    @contextmanager
+    def _call(self, name: str) -> Iterator[None]:
+        with self._lock:
+            self.calls[name] += 1
+            waiting = self._faults.get(name)
+            fault = waiting.popleft() if waiting else self.draw_fault(name)
+            if fault and not fault.after:
+                raise fault.error
+            yield
+            if fault:
+                raise fault.error
+
+
+class FakeWarehouse(FakePartner):
+    """Jetpack. References are unique for ever; reads show a change `lag` after it was made.
+
+    `split` deals an order's units into parcels: (new order) → SKU to units, one for each shipment.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        lag: timedelta = timedelta(),
+        split: Callable[[NewJetpackOrder], Sequence[Mapping[str, int]]] | None = None,
+    ) -> None:
+        super().__init__(clock)
+        self.lag = lag
+        self.split = split or (lambda new: [_units(new)])
+        self.skus: dict[str, bool] = {}
+        self.ship_options: dict[str, bool] = {"Standard": True}
+        self.levels: dict[str, JetpackStock] = {}
+        self.orders: dict[str, JetpackOrder] = {}
+        self.received: dict[str, NewJetpackOrder] = {}
+        """Reference → what was sent when it was created."""
+        self.made_by_orders: list[str] = []
+        """SKUs and ship options that nobody had set up: what a typo does at Jetpack."""
+        self._ids = itertools.count(60000001)
+        self._shipment_ids = itertools.count(70000001)
+        self._references: dict[str, str] = {}
+        self._shipments: dict[str, str] = {}
+        self._shown: dict[str, list[tuple[datetime, JetpackOrder]]] = {}
+
+    # -- the port -----------------------------------------------------------------------------------------------
+
+    def create_order(self, new: NewJetpackOrder) -> JetpackOrder:
+        with self._call("create_order"):
+            if new.reference in self._references:
+                raise DuplicateReferenceError(partner="jetpack", http_status=422)
+            for sku in {line[1] for line in new.lines} - self.skus.keys():
+                self.made_by_orders.append(sku)
+                self.skus[sku] = True
+            if new.ship_option not in self.ship_options:
+                self.made_by_orders.append(new.ship_option)
+                self.ship_options[new.ship_option] = True
+            created = JetpackOrder(
+                id=str(next(self._ids)),
+                reference=new.reference,
+                shipments=tuple(
+                    JetpackShipment(str(next(self._shipment_ids)), "Processing", items=tuple(units.items()))
+                    for units in self.split(new)
+                ),
+                products=tuple((sku, quantity) for _, sku, _, quantity, _ in new.lines),
+                shipping_method=new.ship_option,
+                number=new.number,
+            )
+            self.received[new.reference] = new
+            self._references[new.reference] = created.id
+            self._shipments.update({shipment.id: created.id for shipment in created.shipments})
+            self._keep(created)
+            return created
+
+    def find_order(self, reference: str) -> JetpackOrder | None:
+        with self._call("find_order"):
+            found = self._references.get(reference)
+            return self._seen(found) if found else None
+
+    def read_order(self, jetpack_order_id: str) -> JetpackOrder | None:
+        with self._call("read_order"):
+            return self._seen(jetpack_order_id)
+
+    def order_of_shipment(self, shipment_id: str) -> str | None:
+        with self._call("order_of_shipment"):
+            order_id = self._shipments.get(shipment_id)
+            return order_id if order_id and self._seen(order_id) else None
+
+    def cancel_order(self, jetpack_order_id: str) -> Cancellation:
+        with self._call("cancel_order"):
+            order = self.orders.get(jetpack_order_id)
+            if order is None:
+                return Cancellation(confirmed=False, reasons=("Jetpack does not know the order",))
+            left = [each for each in order.shipments if each.picked and not each.cancelled]
+            self.change(
+                jetpack_order_id,
+                lambda shipment: shipment if shipment in left else replace(shipment, status="Cancelled", details=()),
+            )
+            return Cancellation(confirmed=not left, reasons=tuple(f"shipment {each.id} is picked" for each in left))
+
+    def catalogue(self, skus: frozenset[str], ship_options: frozenset[str]) -> Catalogue:
+        with self._call("catalogue"):
+            return Catalogue(
+                skus={sku: self.skus[sku] for sku in skus if sku in self.skus},
+                ship_options={name: self.ship_options[name] for name in ship_options if name in self.ship_options},
+            )
+
+    def stock(self) -> Iterator[JetpackStock]:
+        with self._call("stock"):
+            return iter(list(self.levels.values()))
+
+    # -- what happens in the building ---------------------------------------------------------------------------
+
+    def add_product(self, sku: str, on_hand: int = 0, *, active: bool = True) -> None:
+        with self._lock:
+            self.skus[sku] = active
+            self.levels[sku] = JetpackStock(sku, on_hand, on_hand, 0)
+
+    def change(self, jetpack_order_id: str, how: Callable[[JetpackShipment], JetpackShipment]) -> None:
+        """Change every shipment of an order."""
+        with self._lock:
+            order = self.orders[jetpack_order_id]
+            self._keep(replace(order, shipments=tuple(how(shipment) for shipment in order.shipments)))
+
+    def pick(self, shipment_id: str) -> None:
+        self._change_one(shipment_id, status="Processing", details=("Picked",))
+
+    def ship(self, shipment_id: str, number: str, carrier: str = "UPS") -> None:
+        url = f"https://track.example.test/{number}"
+        self._change_one(
+            shipment_id,
+            status="Completed",
+            details=("Processing",),
+            tracking_number=number,
+            carrier=carrier,
+            tracking_url=url,
+        )
+
+    def deliver(self, shipment_id: str) -> None:
+        self._change_one(shipment_id, details=("Delivered",), delivered=True)
+
+    def hold(self, shipment_id: str, name: str = "InvalidAddress") -> None:
+        self._change_one(shipment_id, status="OnHold", details=(name,))
+
+    def cancel_by_person(self, shipment_id: str) -> None:
+        self._change_one(shipment_id, status="Cancelled", details=())
+
+    def _change_one(self, shipment_id: str, **changes: object) -> None:
+        with self._lock:
+            self.change(
+                self._shipments[shipment_id],
+                lambda each: replace(each, **changes) if each.id == shipment_id else each,  # type: ignore[arg-type]
+            )
+
+    def _keep(self, order: JetpackOrder) -> None:
+        now = self._clock()
+        self.orders[order.id] = order
+        shown = self._shown.get(order.id, [])
+        seen = [each for each in shown if each[0] <= now][-1:]  # what is superseded is never shown again
+        waiting = [each for each in shown if each[0] > now]
+        self._shown[order.id] = [*seen, *waiting, (now + self.lag, order)]
+
+    def _seen(self, order_id: str) -> JetpackOrder | None:
+        now = self._clock()
+        return next((order for at, order in reversed(self._shown.get(order_id, ())) if at <= now), None)
+
+
+class Changes:
+    """When each thing changed last, found by time without looking at the others."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, datetime] = {}
+        self._by_time: list[tuple[datetime, str]] = []
+
+    def note(self, at: datetime, name: str) -> None:
+        self._last[name] = at
+        bisect.insort(self._by_time, (at, name))
+
+    def since(self, at: datetime) -> Iterator[tuple[datetime, str]]:
+        start = bisect.bisect_left(self._by_time, (at, ""))
+        seen = dict.fromkeys(self._by_time[start:])
+        return (each for each in seen if self._last[each[1]] == each[0])
+
+
+class FakeShop(FakePartner):
+    """Shopify: orders that the test puts in, fulfilled by announcements."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__(clock)
+        self.orders: dict[str, Order] = {}
+        self.announced: list[ParcelAnnouncement] = []
+        """What customers were told, in order."""
+        self.levels: dict[str, dict[str, ShopifyStock]] = {}
+        """Location → inventory item id → its stock."""
+        self._of_fulfillment_order: dict[str, OrderId] = {}
+        self._changed_orders = Changes()
+        self._changed_parts = Changes()
+        self._answers: dict[str, dict[str, str]] = {}
+        self._ids = itertools.count(1)
+
+    def put(self, order: Order) -> None:
+        """Put an order into the shop, or change it; its `updated_at` counts as the time of the change."""
+        with self._lock:
+            before = self.orders.get(order.id)
+            known = {each.id: each for each in before.fulfillment_orders} if before else {}
+            self.orders[order.id] = order
+            self._changed_orders.note(order.updated_at, order.id)
+            for each in order.fulfillment_orders:
+                self._of_fulfillment_order[each.id] = order.id
+                if each != known.get(each.id):
+                    self._changed_parts.note(order.updated_at, each.id)
+
+    # -- the port -----------------------------------------------------------------------------------------------
+
+    def read_order(self, order_id: OrderId) -> Order | None:
+        with self._call("read_order"):
+            return self.orders.get(order_id)
+
+    def read_order_of(self, fulfillment_order_id: str) -> Order | None:
+        with self._call("read_order_of"):
+            return self.orders.get(self._of_fulfillment_order.get(fulfillment_order_id, ""))
+
+    def announce_parcel(self, announcement: ParcelAnnouncement) -> str:
+        with self._call("announce_parcel"):
+            parts = {part: dict(lines) for part, lines in announcement.lines if lines}
+            order_ids = {self._of_fulfillment_order.get(part) for part in parts}
+            order = self.orders.get(order_ids.pop() or "") if len(order_ids) == 1 else None
+            if order is None or not parts.keys() <= {each.id for each in order.fulfillment_orders}:
+                raise _refusal(UNKNOWN)
+            units: Counter[LineId] = Counter()
+            left = tuple(_sent(each, parts.get(each.id, {}), units) for each in order.fulfillment_orders)
+            created = f"gid://shopify/Fulfillment/{next(self._ids)}"
+            numbers = (announcement.number,) if announcement.number else ()
+            fulfillment = Fulfillment(created, "SUCCESS", numbers, tuple(units.items()))
+            self.put(
+                replace(
+                    order,
+                    updated_at=self._clock(),
+                    fulfillment_orders=left,
+                    fulfillments=(*order.fulfillments, fulfillment),
+                )
+            )
+            self.announced.append(announcement)
+            return created
+
+    def orders_changed_since(self, since: datetime) -> Iterator[ChangedOrder]:
+        with self._call("orders_changed_since"):
+            found = [ChangedOrder(self.orders[each].id, at) for at, each in self._changed_orders.since(since)]
+            return iter(found)
+
+    def fulfillment_orders_changed_since(self, since: datetime) -> Iterator[ChangedOrder]:
+        with self._call("fulfillment_orders_changed_since"):
+            found = [
+                ChangedOrder(self._of_fulfillment_order[part], at) for at, part in self._changed_parts.since(since)
+            ]
+            return iter(found)
+
+    def stock(self, location_id: str) -> Iterator[ShopifyStock]:
+        with self._call("stock"):
+            return iter(list(self.levels.get(location_id, {}).values()))
+
+    def set_available(
+        self, location_id: str, changes: Sequence[StockChange], *, idempotency_key: str
+    ) -> dict[str, str]:
+        with self._call("set_available"):
+            if idempotency_key in self._answers:
+                return self._answers[idempotency_key]
+            levels = self.levels.get(location_id, {})
+            refused = {
+                each.item_id: "CHANGE_FROM_QUANTITY_STALE" if each.item_id in levels else "INVALID_INVENTORY_ITEM"
+                for each in changes
+                if each.item_id not in levels or levels[each.item_id].available != each.change_from
+            }
+            if not refused:
+                self._answers[idempotency_key] = {}
+                for each in changes:
+                    levels[each.item_id] = replace(levels[each.item_id], available=each.quantity)
+            return refused
+
+
+def _units(new: NewJetpackOrder) -> dict[str, int]:
+    units: Counter[str] = Counter()
+    for _, sku, _, quantity, _ in new.lines:
+        units[sku] += quantity
+    return dict(units)
+
+
+def _sent(each: FulfillmentOrder, wanted: dict[str, int], units: Counter[LineId]) -> FulfillmentOrder:
+    if not wanted:
+        return each
+    if each.closed:
+        raise _refusal(CLOSED)
+    remaining = {line.id: line.remaining for line in each.lines}
+    if any(not 0 < quantity <= remaining.get(line, 0) for line, quantity in wanted.items()):
+        raise _refusal(TOO_MANY)
+    lines = tuple(replace(line, remaining=line.remaining - wanted.get(line.id, 0)) for line in each.lines)
+    for line in each.lines:
+        if wanted.get(line.id):
+            units[line.line_id] += wanted[line.id]
+    if any(line.remaining for line in lines):
+        return replace(each, lines=lines)
+    return replace(each, lines=lines, status="CLOSED", supported_actions=frozenset())
+
+
+def _refusal(message: str) -> RejectedByPartnerError:
+    return RejectedByPartnerError(message, partner="shopify")

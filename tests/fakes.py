@@ -1,0 +1,214 @@
+"""In-memory stand-ins for our ports. Each passes the same contract suite as the real adapter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from jetbridge.domain.rules import DEFAULT_RULES
+from jetbridge.errors import ConflictError, InvalidRequestError
+from jetbridge.ports import DueOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from jetbridge.domain.identifiers import OrderId, StoreSlug
+    from jetbridge.domain.order import Order
+    from jetbridge.domain.record import OrderRecord, Parcel, Status
+    from jetbridge.domain.rules import RuleSet
+    from jetbridge.domain.ship_options import Method, ShipOptionMapping
+    from jetbridge.domain.store import Store
+    from jetbridge.domain.timeline import TimelineEvent
+    from jetbridge.messages import WakeUp
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class InMemoryOrderRecords:
+    """OrdersTable. Safe to use from many threads; finding due orders costs as many steps as there are open ones."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self.records: dict[tuple[str, str], OrderRecord] = {}
+        self.parcels: dict[tuple[str, str], dict[str, Parcel]] = {}
+        self._open: dict[tuple[str, str], OrderRecord] = {}
+        self._snapshots: dict[tuple[str, str], tuple[Order, datetime]] = {}
+        self._events: dict[tuple[str, str], list[TimelineEvent]] = {}
+        self._clock = clock
+        self._lock = RLock()
+
+    def read(self, store: StoreSlug, order_id: OrderId) -> OrderRecord | None:
+        return self.records.get((store, order_id))
+
+    def read_many(self, store: StoreSlug, order_ids: Iterable[OrderId]) -> Iterator[OrderRecord]:
+        found = [self.records.get((store, order_id)) for order_id in dict.fromkeys(order_ids)]
+        return (record for record in found if record)
+
+    def write(self, record: OrderRecord) -> OrderRecord:
+        key, written = (record.store, record.order_id), replace(record, version=record.version + 1)
+        with self._lock:
+            stored = self.records.get(key)
+            if (stored.version if stored else 0) != record.version:
+                raise ConflictError
+            self.records[key] = written
+            if written.due_at is None:
+                self._open.pop(key, None)
+            else:
+                self._open[key] = written
+        return written
+
+    def keep_snapshot(self, store: StoreSlug, order: Order, at: datetime) -> None:
+        self._snapshots[store, order.id] = order, at + timedelta(days=90)
+
+    def read_snapshot(self, store: StoreSlug, order_id: OrderId) -> Order | None:
+        order, end = self._snapshots.get((store, order_id), (None, self._clock()))
+        return order if end > self._clock() else None
+
+    def note(self, store: StoreSlug, order_id: OrderId, event: TimelineEvent) -> None:
+        with self._lock:
+            events = self._events.setdefault((store, order_id), [])
+            if event not in events:
+                events.append(event)
+
+    def timeline(self, store: StoreSlug, order_id: OrderId) -> list[TimelineEvent]:
+        oldest = self._clock() - timedelta(days=90)
+        events = list(self._events.get((store, order_id), ()))
+        return sorted((event for event in events if event.at > oldest), key=lambda event: event.at)
+
+    def keep_parcel(self, store: StoreSlug, order_id: OrderId, parcel: Parcel) -> None:
+        with self._lock:
+            self.parcels.setdefault((store, order_id), {})[parcel.shipment_id] = parcel
+
+    def due(self, now: datetime) -> Iterator[DueOrder]:
+        with self._lock:
+            found = [
+                DueOrder(each.store, each.order_id, each.due_at, each.next_look)
+                for each in self._open.values()
+                if each.due_at and each.due_at <= now
+            ]
+        return iter(sorted(found, key=lambda each: each.due_at))
+
+    def open_orders(self, store: StoreSlug, status: Status) -> Iterator[OrderId]:
+        with self._lock:
+            found = [
+                (each.since, each.order_id)
+                for each in self._open.values()
+                if each.store == store and each.status is status and each.since
+            ]
+        return (order_id for _, order_id in sorted(found))
+
+    def orders_of_day(self, store: StoreSlug, day: date) -> Iterator[OrderId]:
+        with self._lock:
+            found = [
+                (each.created_at, each.order_id)
+                for each in self.records.values()
+                if each.store == store and each.created_at and each.created_at.astimezone(UTC).date() == day
+            ]
+        return (order_id for _, order_id in sorted(found))
+
+
+class InMemoryStoreSettings:
+    """SettingsTable, without the half minute for which the real one remembers."""
+
+    def __init__(self, *stores: Store) -> None:
+        self._stores: dict[str, Store] = {store.slug: store for store in stores}
+        self._rules: dict[tuple[str, int], RuleSet] = {}
+        self._unmapped: dict[str, Counter[Method]] = {}
+
+    def stores(self) -> Sequence[StoreSlug]:
+        return [store.slug for store in self._stores.values()]
+
+    def store(self, slug: StoreSlug) -> Store | None:
+        return self._stores.get(slug)
+
+    def version(self, slug: StoreSlug) -> int:
+        return self._stores[slug].version if slug in self._stores else 0
+
+    def forget(self, slug: StoreSlug) -> None:
+        pass
+
+    def save_store(self, store: Store) -> None:
+        known = self._stores.get(store.slug)
+        kept = self._rules.get((store.slug, store.rules.version))
+        if store.rules != DEFAULT_RULES and kept not in {None, store.rules}:
+            raise ConflictError
+        if (known.version if known else 0) != store.version:
+            raise ConflictError
+        if store.rules != DEFAULT_RULES:
+            self._rules[store.slug, store.rules.version] = store.rules
+        mappings = known.ship_options if known else {}
+        self._stores[store.slug] = replace(store, version=store.version + 1, ship_options=mappings)
+
+    def save_ship_option(self, slug: StoreSlug, mapping: ShipOptionMapping) -> None:
+        store = self._stores.get(slug)
+        if store is None:
+            raise InvalidRequestError
+        mappings = {**store.ship_options, mapping.method: mapping}
+        self._stores[slug] = replace(store, version=store.version + 1, ship_options=mappings)
+
+    def note_method(self, slug: StoreSlug, method: Method, _at: datetime) -> None:
+        self._unmapped.setdefault(slug, Counter())[method] += 1
+
+    def unmapped_methods(self, slug: StoreSlug) -> dict[Method, int]:
+        mapped = self._stores[slug].ship_options if slug in self._stores else {}
+        return {method: seen for method, seen in self._unmapped.get(slug, {}).items() if method not in mapped}
+
+
+class InMemoryRuntime:
+    """RuntimeTable."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
+        self._cursors: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+
+    def cursor(self, store: StoreSlug, name: str) -> datetime | None:
+        at, end = self._cursors.get((store, name), (None, self._clock()))
+        return at if end > self._clock() else None
+
+    def save_cursor(self, store: StoreSlug, name: str, at: datetime) -> None:
+        self._cursors[store, name] = at, self._clock() + timedelta(days=30)
+
+
+class InMemoryQueue:
+    """One of our queues. `sent` holds what arrived, oldest first; a FIFO queue drops repetitions within 5 minutes."""
+
+    def __init__(self, *, fifo: bool = True, clock: Callable[[], datetime] = utc_now) -> None:
+        self.sent: list[WakeUp] = []
+        self._fifo = fifo
+        self._clock = clock
+        self._arrived: dict[str, datetime] = {}
+        self._lock = RLock()
+
+    def send(self, wake_ups: Sequence[WakeUp]) -> None:
+        with self._lock:
+            now = self._clock()
+            for each in wake_ups:
+                before = self._arrived.get(each.deduplication_id)
+                if not self._fifo or before is None or now - before >= timedelta(minutes=5):
+                    self._arrived[each.deduplication_id] = now
+                    self.sent.append(each)
+
+    @property
+    def groups(self) -> dict[str, list[WakeUp]]:
+        """What arrived, by message group."""
+        groups: dict[str, list[WakeUp]] = {}
+        for each in self.sent:
+            groups.setdefault(each.group, []).append(each)
+        return groups
+
+
+class InMemoryWebhookSecrets:
+    """The secrets webhooks are signed with, by store and partner."""
+
+    def __init__(self, secrets: Mapping[tuple[str, str], Sequence[str]] | None = None) -> None:
+        self.secrets = dict(secrets or {})
+
+    def webhook_secrets(self, store: str, partner: str) -> Sequence[str]:
+        return tuple(self.secrets.get((store, partner), ()))
+
+    webhook_secrets_again = webhook_secrets
