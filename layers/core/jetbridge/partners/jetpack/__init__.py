@@ -1,0 +1,1 @@
+"""Jetpack: the API of ShipBob, on which it runs (facts/shipbob.md section 0)."""

@@ -1,0 +1,227 @@
+"""What Jetpack's answers look like (facts/shipbob.md sections 7, 8, 10, 12) and what we make of them.
+
+Statuses and their details stay text, known or not; only spellings that mean the same become one. Nearly every
+field may be null.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from jetbridge.domain.order import JetpackOrder, JetpackShipment
+from jetbridge.domain.stock import JetpackStock
+from jetbridge.partners.reading import Payload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Documents write some of these with a space or in British English; the vendor's JSON is said to write the second.
+SPELLINGS = {
+    "Canceled": "Cancelled",
+    "Labelled": "Labeled",
+    "LabelledCreated": "LabeledCreated",
+    "MissingTarriffInformation": "MissingTariffInformation",
+}
+
+
+class InventoryItemPayload(Payload):
+    """Units of one inventory item in a shipment, the only place with a quantity."""
+
+    id: int | None = None
+    quantity: int | None = None
+
+
+class ShipmentProductPayload(Payload):
+    """One product of a shipment; the order list has been seen to say `inventory` for `inventory_items`."""
+
+    reference_id: str | None = None
+    sku: str | None = None
+    inventory_items: tuple[InventoryItemPayload, ...] | None = None
+    inventory: tuple[InventoryItemPayload, ...] | None = None
+
+    @property
+    def key(self) -> str:
+        """What the line was sent by."""
+        return self.reference_id or self.sku or ""
+
+    def units(self) -> Counter[int]:
+        """Units by inventory id; several lots of one item are added up."""
+        found: Counter[int] = Counter()
+        for item in self.inventory_items or self.inventory or ():
+            found[item.id or 0] += item.quantity or 0
+        return found
+
+
+class StatusDetailPayload(Payload):
+    """Why a shipment is where it is."""
+
+    name: str | None = None
+
+
+class TrackingPayload(Payload):
+    """The label; partly empty at times when the first "shipped" event arrives."""
+
+    carrier: str | None = None
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+
+
+class LocationPayload(Payload):
+    """A fulfillment centre."""
+
+    name: str | None = None
+
+
+class ShipmentPayload(Payload):
+    """One shipment."""
+
+    id: int
+    order_id: int | None = None
+    status: str | None = None
+    status_details: tuple[StatusDetailPayload, ...] | None = None
+    location: LocationPayload | None = None
+    products: tuple[ShipmentProductPayload, ...] | None = None
+    tracking: TrackingPayload | None = None
+    delivery_date: str | None = None
+
+    @property
+    def known_status(self) -> str:
+        """The status in one spelling; text of ours never, for what is not known stays as it came."""
+        return _spelled(self.status)
+
+    def to_shipment(self, kit_sizes: Mapping[tuple[str, int], int]) -> JetpackShipment:
+        """Translate. `kit_sizes` says how many units of an inventory item one unit of a product takes."""
+        details = tuple(_spelled(detail.name) for detail in self.status_details or () if detail.name)
+        tracking = self.tracking or TrackingPayload()
+        items: Counter[str] = Counter()
+        for product in self.products or ():
+            whole = [
+                units // kit_sizes.get((product.key, inventory_id), 1)
+                for inventory_id, units in product.units().items()
+            ]
+            items[product.key] += min(whole, default=0)
+        return JetpackShipment(
+            id=str(self.id),
+            status=self.known_status,
+            details=details,
+            items=tuple(items.items()),
+            tracking_number=tracking.tracking_number or "",
+            carrier=tracking.carrier or "",
+            tracking_url=tracking.tracking_url or "",
+            delivered="Delivered" in details or bool(self.delivery_date),
+            location=(self.location.name if self.location else None) or "",
+        )
+
+
+class ChannelPayload(Payload):
+    """The channel an order came through."""
+
+    id: int | None = None
+
+
+class OrderProductPayload(Payload):
+    """One line of an order."""
+
+    reference_id: str | None = None
+    sku: str | None = None
+    quantity: int | None = None
+
+
+class OrderPayload(Payload):
+    """One order with its shipments."""
+
+    id: int
+    reference_id: str | None = None
+    order_number: str | None = None
+    shipping_method: str | None = None
+    channel: ChannelPayload | None = None
+    products: tuple[OrderProductPayload, ...] | None = None
+    shipments: tuple[ShipmentPayload, ...] | None = None
+
+    def to_order(self) -> JetpackOrder:
+        """Translate."""
+        sizes = self._kit_sizes()
+        return JetpackOrder(
+            id=str(self.id),
+            reference=self.reference_id or "",
+            shipments=tuple(shipment.to_shipment(sizes) for shipment in self.shipments or ()),
+            products=tuple(
+                (product.reference_id or product.sku or "", product.quantity or 0) for product in self.products or ()
+            ),
+            shipping_method=self.shipping_method or "",
+            number=self.order_number or "",
+        )
+
+    def _kit_sizes(self) -> dict[tuple[str, int], int]:
+        # Shipments count what is picked, the order what was ordered: a kit of three in two units is six picked.
+        # Cancelled shipments are left out, for what replaces them would be counted with them.
+        live = [each for each in self.shipments or () if each.known_status != "Cancelled"] or self.shipments or ()
+        ordered: Counter[str] = Counter()
+        picked: Counter[tuple[str, int]] = Counter()
+        for line in self.products or ():
+            ordered[line.reference_id or line.sku or ""] += line.quantity or 0
+        for product in (product for shipment in live for product in shipment.products or ()):
+            for inventory_id, units in product.units().items():
+                picked[product.key, inventory_id] += units
+        return {
+            (key, inventory_id): units // ordered[key]
+            for (key, inventory_id), units in picked.items()
+            if ordered[key] and units >= ordered[key] and units % ordered[key] == 0
+        }
+
+
+class CancelResultPayload(Payload):
+    """What became of one shipment."""
+
+    shipment_id: int | None = None
+    is_success: bool | None = None
+    reason: str | None = None
+
+
+class CancelPayload(Payload):
+    """The answer to a cancel, which is 200 whatever came of it."""
+
+    status: str | None = None
+    order: OrderPayload | None = None
+    results: tuple[CancelResultPayload, ...] | None = Field(default=None, alias="canceled_shipment_results")
+
+
+class ShippingMethodPayload(Payload):
+    """One row of the ship option mapping; `name` is the text to send."""
+
+    name: str | None = None
+    active: bool | None = None
+
+
+class VariantPayload(Payload):
+    """One variant of a product."""
+
+    sku: str | None = None
+    status: str | None = None
+
+
+class ProductPayload(Payload):
+    """One product."""
+
+    variants: tuple[VariantPayload, ...] | None = None
+
+
+class LevelPayload(Payload):
+    """The network's stock of one inventory item; a missing figure counts as none."""
+
+    sku: str | None = None
+    sellable: int | None = Field(default=None, alias="total_sellable_quantity")
+    fulfillable: int | None = Field(default=None, alias="total_fulfillable_quantity")
+    exception: int | None = Field(default=None, alias="total_exception_quantity")
+
+    def to_stock(self) -> JetpackStock:
+        """Translate."""
+        return JetpackStock(self.sku or "", self.sellable or 0, self.fulfillable or 0, self.exception or 0)
+
+
+def _spelled(name: str | None) -> str:
+    text = "".join((name or "").split())
+    return SPELLINGS.get(text, text)

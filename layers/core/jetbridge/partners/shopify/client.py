@@ -1,0 +1,170 @@
+"""Shopify as the port Shop: one store's orders, fulfillments and stock."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, Field
+
+from jetbridge.domain.identifiers import OrderId
+from jetbridge.errors import OutcomeUnknownError, RejectedByPartnerError, UnexpectedAnswerError
+from jetbridge.partners.reading import Payload, parsed
+from jetbridge.partners.shopify import documents, orders, stock
+from jetbridge.partners.shopify.graphql import SHOPIFY, ShopifyGraphQL, UserErrorPayload, refusal
+from jetbridge.partners.shopify.nodes import ReferencePayload, legacy_id
+from jetbridge.ports import ChangedOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from jetbridge.domain.order import Order
+    from jetbridge.domain.stock import ShopifyStock, StockChange
+    from jetbridge.domain.store import ShopifyConnection
+    from jetbridge.partners.http import Seams
+    from jetbridge.ports import ParcelAnnouncement
+
+# Shopify links and follows a parcel only if its carrier is spelled Shopify's way (facts section 6). These are the
+# carriers Jetpack ships with; the rest goes as it came, with its address.
+CARRIERS = {
+    "".join(name.casefold().split()): name
+    for name in (
+        "Amazon",
+        "APC",
+        "Asendia USA",
+        "Australia Post",
+        "Canada Post",
+        "DHL eCommerce",
+        "DHL Express",
+        "DPD",
+        "DPD UK",
+        "Evri",
+        "FedEx",
+        "GLS",
+        "Lasership",
+        "OnTrac",
+        "Purolator",
+        "Royal Mail",
+        "UPS",
+        "USPS",
+    )
+}
+
+
+class FulfillmentCreatePayload(Payload):
+    """What fulfillmentCreate says."""
+
+    fulfillment: ReferencePayload | None = None
+    user_errors: tuple[UserErrorPayload, ...] | None = Field(default=None, alias="userErrors")
+
+
+class ChangedOrderPayload(Payload):
+    """A node of ORDERS_CHANGED (`id`) or FULFILLMENT_ORDERS_CHANGED (`orderId`)."""
+
+    id: str | None = None
+    order_id: str | None = Field(default=None, alias="orderId")
+    updated_at: AwareDatetime = Field(alias="updatedAt")
+
+
+class ShopifyShop:
+    """One Shopify shop."""
+
+    def __init__(
+        self,
+        connection: ShopifyConnection,
+        token: Callable[[bool], str],
+        *,
+        production: bool,
+        seams: Seams | None = None,
+    ) -> None:
+        """Connect; nothing is sent yet.
+
+        Args:
+            connection: Where the shop is.
+            token: Gives the access token; True asks for a newer one, after a 401.
+            production: Whether only Shopify's own hosts will do.
+            seams: What tests put in the place of the network, the clock and chance.
+
+        Raises:
+            ConfigurationError: The token must not go to this address.
+        """
+        self._graphql = ShopifyGraphQL(connection, token, production=production, seams=seams)
+
+    def read_order(self, order_id: OrderId) -> Order | None:
+        """Read order, fulfillment orders, holds, risk and fulfillments in one query (more only for long orders)."""
+        return orders.read_order(self._graphql, f"gid://shopify/Order/{order_id}")
+
+    def read_order_of(self, fulfillment_order_id: str) -> Order | None:
+        """Read the order a fulfillment order (GID) belongs to, in the same one query."""
+        return orders.read_order_of(self._graphql, fulfillment_order_id)
+
+    def announce_parcel(self, announcement: ParcelAnnouncement) -> str:
+        """Create a fulfillment and tell the customer. There is no idempotency key: read first when unsure.
+
+        Raises:
+            RejectedByPartnerError: Shopify refused it; nothing was created.
+            OutcomeUnknownError: It may have been created.
+        """
+        parts = [
+            {
+                "fulfillmentOrderId": fulfillment_order,
+                "fulfillmentOrderLineItems": [{"id": line, "quantity": quantity} for line, quantity in lines],
+            }
+            for fulfillment_order, lines in announcement.lines
+            if lines  # an empty list would mean: everything that remains
+        ]
+        if not parts:
+            raise RejectedByPartnerError(partner=SHOPIFY, code="no_units")
+        fulfillment: dict[str, object] = {
+            "lineItemsByFulfillmentOrder": parts,
+            "notifyCustomer": announcement.notify_customer,
+        }
+        if announcement.number:
+            given = {
+                "company": CARRIERS.get("".join(announcement.carrier.casefold().split()), announcement.carrier),
+                "number": announcement.number,
+                "url": announcement.url,
+            }
+            fulfillment["trackingInfo"] = {name: value for name, value in given.items() if value}
+        payload = self._graphql.change(documents.FULFILLMENT_CREATE, {"fulfillment": fulfillment}, "fulfillmentCreate")
+        answer = parsed(FulfillmentCreatePayload, payload, partner=SHOPIFY, error=OutcomeUnknownError)
+        if answer.user_errors:
+            raise refusal(answer.user_errors)
+        if answer.fulfillment is None:
+            raise OutcomeUnknownError(partner=SHOPIFY, code="no_fulfillment")
+        return answer.fulfillment.id
+
+    def orders_changed_since(self, since: datetime) -> Iterator[ChangedOrder]:
+        """Find the orders whose `updated_at` is not before `since` (to the second), oldest change first."""
+        return self._changed(documents.ORDERS_CHANGED, "orders", since)
+
+    def fulfillment_orders_changed_since(self, since: datetime) -> Iterator[ChangedOrder]:
+        """Find the orders one of whose fulfillment orders changed; an order comes once for each of those."""
+        return self._changed(documents.FULFILLMENT_ORDERS_CHANGED, "fulfillmentOrders", since)
+
+    def stock(self, location_id: str) -> Iterator[ShopifyStock]:
+        """Read the stock of one location, every page: tracked items with a SKU only."""
+        return stock.read_stock(self._graphql, location_id)
+
+    def set_available(
+        self, location_id: str, changes: Sequence[StockChange], *, idempotency_key: str
+    ) -> dict[str, str]:
+        """Set `available` for at most 250 items, compared with what it was when read; all or nothing.
+
+        Returns:
+            Inventory item id → Shopify's error code, for entries it refused.
+
+        Raises:
+            OutcomeUnknownError: It may have been written; repeating it with the same key is safe.
+        """
+        return stock.set_available(self._graphql, location_id, changes, idempotency_key=idempotency_key)
+
+    def _changed(self, document: str, connection: str, since: datetime) -> Iterator[ChangedOrder]:
+        query = f"updated_at:>='{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
+        for node in self._graphql.pages(document, {"query": query}, (connection,)):
+            found = parsed(ChangedOrderPayload, node, partner=SHOPIFY)
+            gid = found.order_id or found.id
+            if not gid:
+                raise UnexpectedAnswerError(partner=SHOPIFY, code="no_order_id")
+            yield ChangedOrder(OrderId(legacy_id(gid)), found.updated_at.astimezone(UTC))

@@ -1,0 +1,189 @@
+"""Every GraphQL document we send to Shopify. The contract test validates each against the published schema.
+
+Costs are counted as Shopify documents it (scalars 0, objects 1, mutations 10, connections by page size, facts
+section 10), so ORDER asks for at most 182 points, and for 92 by the curve that one measurement of a real shop
+suggests; what it did not use is given back.
+"""
+
+from __future__ import annotations
+
+LINE = """
+fragment Line on LineItem {
+  id sku name quantity currentQuantity requiresShipping isGiftCard
+  originalUnitPriceSet { shopMoney { amount } }
+}
+"""
+
+FULFILLMENT_ORDER_LINE = """
+fragment FulfillmentOrderLine on FulfillmentOrderLineItem { id totalQuantity remainingQuantity lineItem { id } }
+"""
+
+FULFILLMENT_ORDER = (
+    """
+fragment FulfillmentOrderParts on FulfillmentOrder {
+  id status fulfillAt
+  supportedActions { action }
+  assignedLocation { location { id } }
+  deliveryMethod { methodType }
+  fulfillmentHolds { id reason heldByRequestingApp }
+  lineItems(first: 10) { pageInfo { hasNextPage endCursor } nodes { ...FulfillmentOrderLine } }
+}
+"""
+    + FULFILLMENT_ORDER_LINE
+)
+
+# No `first` on trackingInfo: a number cut off could be announced a second time.
+FULFILLMENT = """
+fragment FulfillmentParts on Fulfillment {
+  id status
+  trackingInfo { number }
+  fulfillmentLineItems(first: $fulfillmentLines) {
+    pageInfo { hasNextPage endCursor }
+    nodes { quantity lineItem { id } }
+  }
+}
+"""
+
+ORDER_PARTS = (
+    """
+fragment OrderParts on Order {
+  id name createdAt updatedAt cancelledAt test email phone tags
+  displayFinancialStatus paymentGatewayNames currencyCode
+  currentTotalPriceSet { shopMoney { amount } }
+  risk { recommendation }
+  shippingLines(first: 3) { nodes { title code isRemoved } }
+  shippingAddress { name company address1 address2 city provinceCode zip countryCodeV2 phone }
+  lineItems(first: 10) { pageInfo { hasNextPage endCursor } nodes { ...Line } }
+  fulfillmentOrders(first: 3) { pageInfo { hasNextPage endCursor } nodes { ...FulfillmentOrderParts } }
+  fulfillments(first: $fulfillments) { ...FulfillmentParts }
+}
+"""
+    + LINE
+    + FULFILLMENT_ORDER
+    + FULFILLMENT
+)
+
+# How many fulfillments and lines of each one read asks for. `fulfillments` is a plain list: it has no cursor, so
+# an order with more is asked again for more, up to what one query may cost (1000).
+FULFILLMENT_PAGES = ((3, 10), (20, 10), (150, 1))
+
+ORDER = (
+    """
+query Order($id: ID!, $fulfillments: Int!, $fulfillmentLines: Int!) { order(id: $id) { ...OrderParts } }
+"""
+    + ORDER_PARTS
+)
+
+ORDER_OF_FULFILLMENT_ORDER = (
+    """
+query OrderOfFulfillmentOrder($id: ID!, $fulfillments: Int!, $fulfillmentLines: Int!) {
+  fulfillmentOrder(id: $id) { order { ...OrderParts } }
+}
+"""
+    + ORDER_PARTS
+)
+
+MORE_LINES = (
+    """
+query MoreLines($id: ID!, $after: String!) {
+  order(id: $id) { lineItems(first: 100, after: $after) { pageInfo { hasNextPage endCursor } nodes { ...Line } } }
+}
+"""
+    + LINE
+)
+
+MORE_FULFILLMENT_ORDERS = (
+    """
+query MoreFulfillmentOrders($id: ID!, $after: String!) {
+  order(id: $id) {
+    fulfillmentOrders(first: 20, after: $after) {
+      pageInfo { hasNextPage endCursor }
+      nodes { ...FulfillmentOrderParts }
+    }
+  }
+}
+"""
+    + FULFILLMENT_ORDER
+)
+
+MORE_FULFILLMENT_ORDER_LINES = (
+    """
+query MoreFulfillmentOrderLines($id: ID!, $after: String!) {
+  fulfillmentOrder(id: $id) {
+    lineItems(first: 100, after: $after) { pageInfo { hasNextPage endCursor } nodes { ...FulfillmentOrderLine } }
+  }
+}
+"""
+    + FULFILLMENT_ORDER_LINE
+)
+
+MORE_FULFILLMENTS = (
+    """
+query MoreFulfillments($id: ID!, $fulfillments: Int!, $fulfillmentLines: Int!) {
+  order(id: $id) { fulfillments(first: $fulfillments) { ...FulfillmentParts } }
+}
+"""
+    + FULFILLMENT
+)
+
+MORE_FULFILLMENT_LINES = """
+query MoreFulfillmentLines($id: ID!, $after: String!) {
+  fulfillment(id: $id) {
+    fulfillmentLineItems(first: 100, after: $after) {
+      pageInfo { hasNextPage endCursor }
+      nodes { quantity lineItem { id } }
+    }
+  }
+}
+"""
+
+ORDERS_CHANGED = """
+query OrdersChanged($query: String!, $after: String) {
+  orders(first: 100, after: $after, query: $query, sortKey: UPDATED_AT) {
+    pageInfo { hasNextPage endCursor }
+    nodes { id updatedAt }
+  }
+}
+"""
+
+FULFILLMENT_ORDERS_CHANGED = """
+query FulfillmentOrdersChanged($query: String!, $after: String) {
+  fulfillmentOrders(first: 100, after: $after, query: $query, includeClosed: true, sortKey: UPDATED_AT) {
+    pageInfo { hasNextPage endCursor }
+    nodes { orderId updatedAt }
+  }
+}
+"""
+
+LOCATION_STOCK = """
+query LocationStock($id: ID!, $after: String) {
+  location(id: $id) {
+    inventoryLevels(first: 250, after: $after) {
+      pageInfo { hasNextPage endCursor }
+      nodes {
+        item { id sku tracked }
+        quantities(names: ["available", "committed", "reserved", "safety_stock"]) { name quantity }
+      }
+    }
+  }
+}
+"""
+
+FULFILLMENT_CREATE = """
+mutation FulfillmentCreate($fulfillment: FulfillmentInput!) {
+  fulfillmentCreate(fulfillment: $fulfillment) { fulfillment { id } userErrors { field message } }
+}
+"""
+
+SET_AVAILABLE = """
+mutation SetAvailable($input: InventorySetQuantitiesInput!, $key: String!) {
+  inventorySetQuantities(input: $input) @idempotent(key: $key) { userErrors { code field message } }
+}
+"""
+
+DOCUMENTS = {
+    name: text
+    for name, text in globals().items()
+    if isinstance(text, str) and text.strip().startswith(("query", "mutation"))
+}
+"""Every document that can be sent, by its name here."""

@@ -1,0 +1,153 @@
+"""What Shopify's orders look like (facts/shopify.md sections 5 and 6) and what we make of them.
+
+Enum values stay text, known or not; null and absent are one; an SKU of "" is no SKU.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from pydantic import AwareDatetime, Field
+
+from jetbridge.domain.identifiers import LineId, OrderId
+from jetbridge.domain.order import Address, Line, Order
+from jetbridge.partners.reading import Payload
+from jetbridge.partners.shopify.fulfillment_payloads import (
+    FulfillmentOrderPayload,  # noqa: TC001 - pydantic reads the annotations
+    FulfillmentPayload,  # noqa: TC001
+)
+from jetbridge.partners.shopify.nodes import ConnectionPayload, legacy_id, utc
+
+
+class MoneyPayload(Payload):
+    """An amount in the shop's currency, a decimal as text."""
+
+    amount: str
+
+
+class MoneyBagPayload(Payload):
+    """An amount in two currencies, of which we read the shop's."""
+
+    shop_money: MoneyPayload = Field(alias="shopMoney")
+
+
+class AddressPayload(Payload):
+    """`MailingAddress`: every field may be null, the province code for whole countries."""
+
+    name: str | None = None
+    company: str | None = None
+    address1: str | None = None
+    address2: str | None = None
+    city: str | None = None
+    province_code: str | None = Field(default=None, alias="provinceCode")
+    zip: str | None = None
+    country_code: str | None = Field(default=None, alias="countryCodeV2")
+    phone: str | None = None
+
+    def to_address(self) -> Address:
+        """Translate."""
+        return Address(**{name: value or "" for name, value in self})
+
+
+class LinePayload(Payload):
+    """`LineItem`."""
+
+    id: str
+    sku: str | None = None
+    name: str | None = None
+    quantity: int
+    current_quantity: int = Field(alias="currentQuantity")
+    requires_shipping: bool = Field(alias="requiresShipping")
+    is_gift_card: bool = Field(alias="isGiftCard")
+    unit_price: MoneyBagPayload | None = Field(default=None, alias="originalUnitPriceSet")
+
+    def to_line(self) -> Line:
+        """Translate."""
+        return Line(
+            id=LineId(legacy_id(self.id)),
+            sku=self.sku or "",
+            name=self.name or "",
+            quantity=self.quantity,
+            current_quantity=self.current_quantity,
+            requires_shipping=self.requires_shipping,
+            gift_card=self.is_gift_card,
+            unit_price=self.unit_price.shop_money.amount if self.unit_price else "",
+        )
+
+
+class RiskPayload(Payload):
+    """`OrderRiskSummary`."""
+
+    recommendation: str | None = None
+
+
+class ShippingLinePayload(Payload):
+    """`ShippingLine`."""
+
+    title: str | None = None
+    code: str | None = None
+    is_removed: bool | None = Field(default=None, alias="isRemoved")
+
+
+class OrderPayload(Payload):
+    """`Order`, as the fragment OrderParts asks for it."""
+
+    id: str
+    name: str
+    created_at: AwareDatetime = Field(alias="createdAt")
+    updated_at: AwareDatetime = Field(alias="updatedAt")
+    cancelled_at: AwareDatetime | None = Field(default=None, alias="cancelledAt")
+    test: bool
+    email: str | None = None
+    phone: str | None = None
+    tags: tuple[str, ...] | None = None
+    financial_status: str | None = Field(default=None, alias="displayFinancialStatus")
+    gateways: tuple[str, ...] | None = Field(default=None, alias="paymentGatewayNames")
+    currency: str | None = Field(default=None, alias="currencyCode")
+    total: MoneyBagPayload | None = Field(default=None, alias="currentTotalPriceSet")
+    risk: RiskPayload | None = None
+    shipping_lines: ConnectionPayload[ShippingLinePayload] | None = Field(default=None, alias="shippingLines")
+    shipping_address: AddressPayload | None = Field(default=None, alias="shippingAddress")
+    lines: ConnectionPayload[LinePayload] = Field(alias="lineItems")
+    fulfillment_orders: ConnectionPayload[FulfillmentOrderPayload] = Field(alias="fulfillmentOrders")
+    fulfillments: tuple[FulfillmentPayload, ...]
+
+    def to_order(self) -> Order:
+        """Translate."""
+        return Order(
+            id=OrderId(legacy_id(self.id)),
+            name=self.name,
+            created_at=self.created_at.astimezone(UTC),
+            updated_at=self.updated_at.astimezone(UTC),
+            lines=tuple(line.to_line() for line in self.lines.nodes),
+            fulfillment_orders=tuple(each.to_fulfillment_order() for each in self.fulfillment_orders.nodes),
+            fulfillments=tuple(each.to_fulfillment() for each in self.fulfillments),
+            cancelled_at=utc(self.cancelled_at),
+            test=self.test,
+            financial_status=self.financial_status or "",
+            gateways=self.gateways or (),
+            risk=(self.risk.recommendation if self.risk else None) or "NONE",
+            shipping_method=self._shipping_method(),
+            shipping_address=self.shipping_address.to_address() if self.shipping_address else None,
+            email=self.email or "",
+            phone=self.phone or "",
+            tags=self.tags or (),
+            currency=self.currency or "",
+            total=self.total.shop_money.amount if self.total else "",
+        )
+
+    def _shipping_method(self) -> str:
+        lines = self.shipping_lines.nodes if self.shipping_lines else ()
+        return next((line.title or line.code or "" for line in lines if not line.is_removed), "")
+
+
+class OrderAnswer(Payload):
+    """The answer to ORDER. Null means that there is no such order; an answer that does not say so is none."""
+
+    order: OrderPayload | None
+
+
+class OrderOfFulfillmentOrderAnswer(Payload):
+    """The answer to ORDER_OF_FULFILLMENT_ORDER."""
+
+    fulfillment_order: OrderAnswer | None = Field(alias="fulfillmentOrder")

@@ -1,0 +1,818 @@
+"""Jetpack's adapter: the requests we send, every shape of refusal, two ways of paging, and what is remembered."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+import responses
+from responses.matchers import header_matcher, query_param_matcher, request_kwargs_matcher
+
+from jetbridge.domain.stock import JetpackStock
+from jetbridge.domain.store import JetpackConnection
+from jetbridge.errors import (
+    ConfigurationError,
+    CredentialsRejectedError,
+    DuplicateReferenceError,
+    JetbridgeError,
+    OutcomeUnknownError,
+    PartnerUnavailableError,
+    RateLimitedError,
+    RejectedByPartnerError,
+    UnexpectedAnswerError,
+)
+from jetbridge.partners.http import Seams
+from jetbridge.partners.jetpack.client import JetpackWarehouse
+from jetbridge.ports import Cancellation, NewJetpackOrder
+from tests.builders import ADDRESS, NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jetbridge.domain.order import JetpackOrder
+
+type Json = Any
+
+HOST = "https://api.shipbob.com"
+API = f"{HOST}/2026-07"
+SECRET = "pat-ada-0001"  # noqa: S105 - invented
+REFERENCE = "demo:820982911946154508:1"
+NEW = NewJetpackOrder(
+    reference=REFERENCE,
+    number="#1001",
+    ship_option="Standard",
+    recipient=replace(ADDRESS, address2="Suite 5", company="Example & Sons"),
+    email="ada@example.test",
+    phone="+1 555 0100",
+    lines=((1, "TEA-250", "Tea 250 g", 2, "9.50"), (2, "MUG", "Mug", 1, "")),
+    purchased_at=NOW,
+)
+
+
+class Jetpack:
+    """An account with scripted answers and a clock that stands still."""
+
+    def __init__(self, network: responses.RequestsMock) -> None:
+        self.network = network
+        self.now = 0.0
+        self.warehouse = JetpackWarehouse(
+            JetpackConnection(channel_id="120001"),
+            lambda _again: SECRET,
+            production=True,
+            seams=Seams(sleep=lambda _seconds: None, clock=lambda: self.now),
+        )
+
+    def sent(self, number: int = 0) -> Json:
+        return json.loads(self.network.calls[number].request.body or "")
+
+    def queries(self) -> list[dict[str, str]]:
+        return [dict(parse_qsl(urlsplit(str(call.request.url)).query)) for call in self.network.calls]
+
+
+@pytest.fixture
+def jetpack() -> Iterator[Jetpack]:
+    with responses.RequestsMock() as network:
+        yield Jetpack(network)
+
+
+def a_product(reference: str | None = "TEA-250", *items: tuple[int, int], **changes: object) -> Json:
+    inventory = [{"id": number, "name": "x", "quantity": quantity} for number, quantity in items or ((1, 2),)]
+    return {"id": 880011, "reference_id": reference, "sku": reference, "inventory_items": inventory} | changes
+
+
+def a_shipment(number: int = 70000001, **changes: object) -> Json:
+    return {
+        "id": number,
+        "order_id": 60000001,
+        "status": "Processing",
+        "status_details": [],
+        "location": {"id": 9, "name": "Bethlehem (PA)"},
+        "products": [a_product()],
+        "tracking": None,
+        "delivery_date": None,
+    } | changes
+
+
+def an_order(*shipments: Json, **changes: object) -> Json:
+    return {
+        "id": 60000001,
+        "reference_id": REFERENCE,
+        "order_number": "#1001",
+        "status": "Processing",
+        "shipping_method": "Standard",
+        "channel": {"id": 120001, "name": "Jetbridge"},
+        "products": [{"reference_id": "TEA-250", "sku": "TEA-250", "quantity": 2, "external_line_id": 1}],
+        "shipments": list(shipments or (a_shipment(),)),
+    } | changes
+
+
+def read(jetpack: Jetpack, order: Json) -> JetpackOrder:
+    jetpack.network.get(f"{API}/order/60000001", json=order)
+    found = jetpack.warehouse.read_order("60000001")
+    assert found
+    return found
+
+
+# -- what is sent ---------------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_created_through_our_channel(jetpack: Jetpack) -> None:
+    jetpack.network.post(
+        f"{API}/order",
+        status=201,
+        json=an_order(),
+        match=[
+            header_matcher({"Authorization": f"Bearer {SECRET}", "shipbob_channel_id": "120001"}),
+            request_kwargs_matcher({"timeout": (3.05, 10.0)}),
+        ],
+    )
+
+    assert jetpack.warehouse.create_order(NEW).id == "60000001"
+
+    assert jetpack.sent() == {
+        "reference_id": REFERENCE,
+        "order_number": "#1001",
+        "shipping_method": "Standard",
+        "type": "DTC",
+        "purchase_date": "2026-11-22T12:00:00+00:00",
+        "recipient": {
+            "name": "Ada Sample",
+            "email": "ada@example.test",
+            "phone_number": "+1 555 0100",
+            "address": {
+                "address1": "1 Nowhere Rd",
+                "address2": "Suite 5",
+                "company_name": "Example & Sons",
+                "city": "Springfield",
+                "state": "IL",
+                "zip_code": "62701",
+                "country": "US",
+            },
+        },
+        "products": [
+            {
+                "reference_id": "TEA-250",
+                "name": "Tea 250 g",
+                "quantity": 2,
+                "external_line_id": 1,
+                "unit_price": 9.5,
+            },
+            {"reference_id": "MUG", "name": "Mug", "quantity": 1, "external_line_id": 2},
+        ],
+    }
+
+
+def test_the_same_order_is_sent_as_the_same_bytes(jetpack: Jetpack) -> None:
+    jetpack.network.post(f"{API}/order", status=201, json=an_order())
+
+    jetpack.warehouse.create_order(NEW)
+    jetpack.warehouse.create_order(replace(NEW))
+
+    assert jetpack.network.calls[0].request.body == jetpack.network.calls[1].request.body
+
+
+def test_a_look_up_asks_our_channel_only(jetpack: Jetpack) -> None:
+    jetpack.network.get(
+        f"{API}/order",
+        json=[an_order()],
+        match=[query_param_matcher({"ReferenceIds": REFERENCE}), header_matcher({"shipbob_channel_id": "120001"})],
+    )
+
+    assert jetpack.warehouse.find_order(REFERENCE)
+
+
+def test_an_id_cannot_lead_elsewhere(jetpack: Jetpack) -> None:
+    jetpack.network.get(f"{API}/order/..%2Fwebhook%3Fx%3D1", status=404)
+
+    assert jetpack.warehouse.read_order("../webhook?x=1") is None
+
+
+# -- creating: what is refused and what is unknown --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"": ["Cannot insert order with existing ReferenceId"]},
+        {"errors": ["Cannot insert order with existing ReferenceId"]},
+        {"errors": {"": ["An order with this reference already exists"]}},
+        {"reference_id": ["already exists"]},
+        {"ReferenceId": ["Duplicate value"]},
+        {"message": "Duplicate reference_id", "errors": []},
+        {"title": "Conflict", "detail": "EXISTING REFERENCE ID", "status": 422, "type": "https://x.test/422"},
+        "Reference demo:1:1 was already used",
+        ["reference exists"],
+    ],
+)
+def test_words_about_an_existing_reference_make_a_duplicate(jetpack: Jetpack, status: int, body: Json) -> None:
+    jetpack.network.post(f"{API}/order", status=status, json=body)
+
+    with pytest.raises(DuplicateReferenceError) as caught:
+        jetpack.warehouse.create_order(NEW)
+
+    assert caught.value.http_status == status
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"products[0].reference_id": ["already exists twice"]}, "products[0].reference_id: already exists twice"),
+        ({"shipping_method": ["Is not active"]}, "shipping_method: Is not active"),
+        ({"reference_id": ["Is too long"]}, "reference_id: Is too long"),
+        ({"recipient.address.city": ["Springfield is no city"]}, "recipient.address.city"),
+        ({"recipient.name": ["Ada Sample is too short"], "products": ["Empty"]}, "recipient.name; products: Empty"),
+        ({"": ["Product 5 does not exist"]}, "Product 5 does not exist"),
+        ({"errors": ["Reference of the channel does not exist"]}, "Reference of the channel does not exist"),
+        ({"": ["Invalid address: 1 NOWHERE ROAD"]}, "refused without words"),
+        ({"errors": ["Quantity of ADA SAMPLE's order is wrong"]}, "refused without words"),
+        ({"Ada Sample <ada@example.test>": ["wrong"]}, "refused without words"),
+        ({"status": 400, "errors": None}, "refused without words"),
+        (None, "refused without words"),
+    ],
+)
+def test_another_refusal_keeps_what_is_not_personal(jetpack: Jetpack, body: Json, message: str) -> None:
+    jetpack.network.post(f"{API}/order", status=422, json=body)
+
+    with pytest.raises(RejectedByPartnerError) as caught:
+        jetpack.warehouse.create_order(NEW)
+
+    assert type(caught.value) is RejectedByPartnerError
+    assert str(caught.value).startswith(message)
+    assert not [word for word in ("Ada", "ADA", "Springfield", "NOWHERE", "ada@") if word in str(caught.value)]
+
+
+def test_a_refusal_that_is_no_json_is_a_refusal(jetpack: Jetpack) -> None:
+    jetpack.network.post(f"{API}/order", status=422, body="<html>no</html>")
+
+    with pytest.raises(RejectedByPartnerError):
+        jetpack.warehouse.create_order(NEW)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, [], {"id": "?", "reference_id": REFERENCE}, an_order(reference_id="demo:1:2"), an_order(reference_id=None)],
+)
+def test_a_create_whose_answer_cannot_be_read_may_have_happened(jetpack: Jetpack, body: Json) -> None:
+    jetpack.network.post(f"{API}/order", status=201, json=body)
+
+    with pytest.raises(OutcomeUnknownError):
+        jetpack.warehouse.create_order(NEW)
+
+
+def by_creating(warehouse: JetpackWarehouse) -> object:
+    return warehouse.create_order(NEW)
+
+
+def by_cancelling(warehouse: JetpackWarehouse) -> object:
+    return warehouse.cancel_order("60000001")
+
+
+def by_reading(warehouse: JetpackWarehouse) -> object:
+    return warehouse.read_order("60000001")
+
+
+def by_finding(warehouse: JetpackWarehouse) -> object:
+    return warehouse.find_order(REFERENCE)
+
+
+def everywhere(jetpack: Jetpack, **answer: Any) -> None:  # noqa: ANN401 - what responses takes
+    jetpack.network.assert_all_requests_are_fired = False
+    for method, path in (
+        ("POST", "/order"),
+        ("POST", "/order/60000001:cancel"),
+        ("GET", "/order/60000001"),
+        ("GET", "/order"),
+    ):
+        jetpack.network.add(method, f"{API}{path}", **answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "reading", "writing"),
+    [
+        (401, CredentialsRejectedError, CredentialsRejectedError),
+        (402, CredentialsRejectedError, CredentialsRejectedError),
+        (403, CredentialsRejectedError, CredentialsRejectedError),
+        (405, UnexpectedAnswerError, RejectedByPartnerError),
+        (408, PartnerUnavailableError, OutcomeUnknownError),
+        (409, UnexpectedAnswerError, UnexpectedAnswerError),
+        (413, UnexpectedAnswerError, RejectedByPartnerError),
+        (415, UnexpectedAnswerError, RejectedByPartnerError),
+        (429, RateLimitedError, RateLimitedError),
+        (302, UnexpectedAnswerError, UnexpectedAnswerError),
+        (500, PartnerUnavailableError, OutcomeUnknownError),
+        (502, PartnerUnavailableError, OutcomeUnknownError),
+        (524, PartnerUnavailableError, OutcomeUnknownError),
+    ],
+)
+def test_a_status_means_an_error(
+    jetpack: Jetpack, status: int, reading: type[Exception], writing: type[Exception]
+) -> None:
+    everywhere(jetpack, status=status, body="<html></html>")
+
+    for call, expected in (
+        (by_creating, writing),
+        (by_cancelling, writing),
+        (by_reading, reading),
+        (by_finding, reading),
+    ):
+        with pytest.raises(expected) as caught:
+            call(jetpack.warehouse)
+        assert type(caught.value) is expected
+
+
+@pytest.mark.parametrize(("status", "reading"), [(400, UnexpectedAnswerError), (422, UnexpectedAnswerError)])
+def test_a_read_is_not_refused_for_good_reasons(jetpack: Jetpack, status: int, reading: type[Exception]) -> None:
+    everywhere(jetpack, status=status, json={"Page": ["no"]})
+
+    with pytest.raises(reading):
+        by_finding(jetpack.warehouse)
+
+
+def test_throttling_says_how_long(jetpack: Jetpack) -> None:
+    jetpack.network.post(f"{API}/order", status=429, headers={"x-retry-after": "25", "x-remaining-calls": "0"})
+
+    with pytest.raises(RateLimitedError) as caught:
+        jetpack.warehouse.create_order(NEW)
+
+    assert caught.value.retry_after_seconds == 25.0
+
+
+def test_the_calls_that_are_left_are_known(jetpack: Jetpack) -> None:
+    jetpack.network.get(f"{API}/order", json=[], headers={"x-remaining-calls": "149"})
+    jetpack.network.get(f"{API}/order", json=[])
+
+    assert jetpack.warehouse.remaining_calls is None
+    for _ in range(2):
+        jetpack.warehouse.find_order(REFERENCE)
+        assert jetpack.warehouse.remaining_calls == 149
+
+
+# -- what is understood -----------------------------------------------------------------------------------------------
+
+
+def test_a_shipment_is_translated(jetpack: Jetpack) -> None:
+    tracking = {"carrier": "UPS", "tracking_number": "1ZTEST0001", "tracking_url": "https://track.example.test/1"}
+    details = [{"id": 203, "name": "Delivered", "description": "Delivered"}]
+    order = read(jetpack, an_order(a_shipment(status="Completed", tracking=tracking, status_details=details)))
+
+    (shipment,) = order.shipments
+    assert (order.id, order.number, order.products) == ("60000001", "#1001", (("TEA-250", 2),))
+    assert (shipment.id, shipment.status, shipment.details) == ("70000001", "Completed", ("Delivered",))
+    assert (shipment.carrier, shipment.tracking_number) == ("UPS", "1ZTEST0001")
+    assert shipment.tracking_url == "https://track.example.test/1"
+    assert (shipment.items, shipment.location) == ((("TEA-250", 2),), "Bethlehem (PA)")
+    assert shipment.delivered
+    assert shipment.shipped
+
+
+@pytest.mark.parametrize(
+    ("changes", "delivered"),
+    [
+        ({"status_details": [{"name": "Delivered"}]}, True),
+        ({"delivery_date": "2026-11-22T10:00:00Z"}, True),
+        ({"status_details": [{"name": "OutForDelivery"}]}, False),
+    ],
+)
+def test_delivered_is_said_in_two_ways(jetpack: Jetpack, changes: dict[str, Json], *, delivered: bool) -> None:
+    assert read(jetpack, an_order(a_shipment(**changes))).shipments[0].delivered is delivered
+
+
+@pytest.mark.parametrize(
+    ("status", "details", "picked"),
+    [
+        ("Processing", ["Picked"], True),
+        ("Processing", ["Labelled"], True),
+        ("Processing", [], False),
+        ("On Hold", ["InvalidAddress"], False),
+        ("LabelledCreated", [], True),
+        ("Teleported", ["Beamed"], True),
+        (None, [None], True),
+    ],
+)
+def test_what_is_not_known_to_be_unpicked_is_picked(
+    jetpack: Jetpack, status: str | None, details: list[str | None], *, picked: bool
+) -> None:
+    named = [{"name": name} for name in details]
+
+    assert read(jetpack, an_order(a_shipment(status=status, status_details=named))).shipments[0].picked is picked
+
+
+def test_spellings_become_one_and_unknown_names_stay(jetpack: Jetpack) -> None:
+    details = [{"name": "MissingTarriffInformation"}, {"name": "MissingTariffInformation"}, {"name": "ShortAtPack"}]
+    order = read(jetpack, an_order(a_shipment(status="On Hold", status_details=details), a_shipment(status="Canceled")))
+
+    assert [shipment.status for shipment in order.shipments] == ["OnHold", "Cancelled"]
+    assert order.shipments[0].details == (
+        "MissingTariffInformation",
+        "MissingTariffInformation",
+        "ShortAtPack",
+    )
+
+
+def test_everything_may_be_null_or_absent(jetpack: Jetpack) -> None:
+    order = read(jetpack, {"id": 60000001, "products": [{}], "shipments": [{"id": 7, "products": [{"sku": None}]}]})
+
+    assert (order.reference, order.number, order.shipping_method) == ("", "", "")
+    (shipment,) = order.shipments
+    assert (shipment.status, shipment.details, shipment.tracking_number, shipment.location) == ("", (), "", "")
+    empty = dict.fromkeys(an_order()) | {"id": 60000001}
+    assert read(jetpack, empty).shipments == ()
+
+
+def test_units_may_stand_under_another_name(jetpack: Jetpack) -> None:
+    product = a_product("TEA-250", inventory_items=None, inventory=[{"id": 1, "quantity": 2}])
+
+    assert read(jetpack, an_order(a_shipment(products=[product]))).shipments[0].items == (("TEA-250", 2),)
+
+
+def test_a_product_without_a_reference_is_known_by_its_sku(jetpack: Jetpack) -> None:
+    product = a_product(None, (1, 2), sku="TEA-250")
+
+    assert read(jetpack, an_order(a_shipment(products=[product]))).shipments[0].items == (("TEA-250", 2),)
+
+
+def test_two_lots_of_one_item_are_added_up(jetpack: Jetpack) -> None:
+    order = an_order(a_shipment(products=[a_product("TEA-250", (1, 1), (1, 1))]))
+
+    assert read(jetpack, order).shipments[0].items == (("TEA-250", 2),)
+
+
+def ordered(reference: str, quantity: int) -> list[Json]:
+    return [{"reference_id": reference, "quantity": quantity}]
+
+
+def test_a_kit_counts_as_what_was_ordered_not_as_its_parts(jetpack: Jetpack) -> None:
+    """Three kits of two cups and a pot each, one in the first parcel."""
+    order = an_order(
+        a_shipment(1, products=[a_product("KIT", (10, 2), (11, 1))]),
+        a_shipment(2, products=[a_product("KIT", (10, 4), (11, 2))]),
+        products=ordered("KIT", 3),
+    )
+
+    assert [shipment.items for shipment in read(jetpack, order).shipments] == [(("KIT", 1),), (("KIT", 2),)]
+
+
+def test_a_pack_of_three_counts_as_one(jetpack: Jetpack) -> None:
+    order = an_order(a_shipment(products=[a_product("PACK", (10, 6))]), products=ordered("PACK", 2))
+
+    assert read(jetpack, order).shipments[0].items == (("PACK", 2),)
+
+
+def test_what_replaced_a_cancelled_shipment_is_not_taken_for_a_kit(jetpack: Jetpack) -> None:
+    order = an_order(a_shipment(1, status="Cancelled"), a_shipment(2))
+
+    assert [shipment.items for shipment in read(jetpack, order).shipments] == [(("TEA-250", 2),)] * 2
+
+
+def test_an_order_cancelled_whole_still_has_its_units(jetpack: Jetpack) -> None:
+    order = an_order(a_shipment(status="Cancelled", products=[a_product("PACK", (10, 6))]), products=ordered("PACK", 2))
+
+    assert read(jetpack, order).shipments[0].items == (("PACK", 2),)
+
+
+def test_fewer_units_than_ordered_are_counted_as_they_are(jetpack: Jetpack) -> None:
+    order = an_order(a_shipment(products=[a_product("TEA-250", (1, 1))]), products=ordered("TEA-250", 2))
+
+    assert read(jetpack, order).shipments[0].items == (("TEA-250", 1),)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        an_order(reference_id=f"{REFERENCE}0"),
+        an_order(reference_id=REFERENCE.upper()),
+        an_order(channel={"id": 999, "name": "Other"}),
+    ],
+)
+def test_only_our_own_order_with_this_very_reference_is_found(jetpack: Jetpack, other: Json) -> None:
+    jetpack.network.get(f"{API}/order", json=[other])
+    jetpack.network.get(f"{API}/order", json=[other, an_order(channel=None)])
+
+    assert jetpack.warehouse.find_order(REFERENCE) is None
+    assert jetpack.warehouse.find_order(REFERENCE)
+
+
+def test_a_shipment_names_its_order(jetpack: Jetpack) -> None:
+    for answer in (a_shipment(), a_shipment(order_id=None)):
+        jetpack.network.get(f"{API}/shipment/70000001", json=answer)
+    jetpack.network.get(f"{API}/shipment/1", status=404)
+
+    assert jetpack.warehouse.order_of_shipment("70000001") == "60000001"
+    assert jetpack.warehouse.order_of_shipment("70000001") is None
+    assert jetpack.warehouse.order_of_shipment("1") is None
+
+
+@pytest.mark.parametrize("body", [{"items": []}, None, [{"id": "?"}]])
+def test_a_list_of_another_shape_is_unexpected(jetpack: Jetpack, body: Json) -> None:
+    jetpack.network.get(f"{API}/order", json=body)
+
+    with pytest.raises(UnexpectedAnswerError):
+        jetpack.warehouse.find_order(REFERENCE)
+
+
+# -- cancelling -------------------------------------------------------------------------------------------------------
+
+
+def cancelled(jetpack: Jetpack, body: Json, status: int = 200) -> Cancellation:
+    jetpack.network.post(
+        f"{API}/order/60000001:cancel",
+        json=body,
+        status=status,
+        match=[header_matcher({"shipbob_channel_id": "120001"})],
+    )
+    return jetpack.warehouse.cancel_order("60000001")
+
+
+def a_result(number: int, reason: str | None = None, *, success: bool | None = True) -> Json:
+    return {"shipment_id": number, "action": "Cancel", "is_success": success, "reason": reason}
+
+
+GONE, OPEN = a_shipment(1, status="Cancelled"), a_shipment(2)
+
+
+@pytest.mark.parametrize(
+    ("status", "shipments", "results", "confirmed", "reasons"),
+    [
+        ("Success", [GONE], [a_result(1)], True, ()),
+        ("Success", None, [a_result(1), a_result(2)], True, ()),
+        ("Success", [GONE, OPEN], [a_result(1), a_result(2)], True, ()),
+        ("Failure", [GONE], [a_result(1, "already cancelled", success=False)], True, ()),
+        ("Failure", [OPEN], [a_result(2, "Shipment is picked", success=False)], False, ("Shipment is picked",)),
+        (
+            "PartialSuccess",
+            [GONE, OPEN],
+            [a_result(1), a_result(2, "Shipment is picked", success=False)],
+            False,
+            ("Shipment is picked",),
+        ),
+        ("PartialSuccess", None, [a_result(1), a_result(2, success=False)], False, ("status PartialSuccess",)),
+        ("Success", [OPEN], [a_result(2, success=None)], False, ("status Success",)),
+        ("Success", [GONE, OPEN], [a_result(1)], False, ("status Success",)),
+        ("Success", None, [], False, ("status Success",)),
+        ("Success", None, None, False, ("status Success",)),
+        ("Maybe", None, [a_result(1)], False, ("status Maybe",)),
+        ("Failure", None, [a_result(2, "Shipment of Ada", success=False)], False, ("status Failure",)),
+        (None, None, None, False, ("status None",)),
+    ],
+)
+def test_a_cancel_is_confirmed_by_every_shipment(  # noqa: PLR0913, PLR0917 - one row of a table
+    jetpack: Jetpack,
+    status: str | None,
+    shipments: list[Json] | None,
+    results: list[Json] | None,
+    confirmed: bool,  # noqa: FBT001 - as above
+    reasons: tuple[str, ...],
+) -> None:
+    order = an_order(*shipments) if shipments else None
+    body = {"order_id": 60000001, "order": order, "status": status, "canceled_shipment_results": results}
+
+    assert cancelled(jetpack, body) == Cancellation(confirmed, reasons)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (404, None, "Jetpack does not know the order"),
+        (400, {"orderId": ["Ada Sample"]}, "orderId"),
+        (422, {"": ["The shipment is being picked. Shipment 7 left"]}, "The shipment is being picked. Shipment 7 left"),
+        (422, {"errors": ["Ada Sample moved"]}, "refused without words that may be repeated"),
+    ],
+)
+def test_a_refused_cancel_cancelled_nothing(jetpack: Jetpack, status: int, body: Json, reason: str) -> None:
+    assert cancelled(jetpack, body, status) == Cancellation(confirmed=False, reasons=(reason,))
+
+
+@pytest.mark.parametrize("body", [[], {"status": ["?"]}, {"canceled_shipment_results": "?"}])
+def test_a_cancel_whose_answer_cannot_be_read_may_have_happened(jetpack: Jetpack, body: Json) -> None:
+    with pytest.raises(OutcomeUnknownError):
+        cancelled(jetpack, body)
+
+
+# -- the catalogue ----------------------------------------------------------------------------------------------------
+
+
+def a_method(name: str | None, *, active: bool | None = True) -> Json:
+    return {"id": 1, "name": name, "active": active, "default": True, "service_level": {"id": 3, "name": "Standard"}}
+
+
+def options(jetpack: Jetpack, *names: str) -> dict[str, bool]:
+    return jetpack.warehouse.catalogue(frozenset(), frozenset(names)).ship_options
+
+
+def test_ship_options_are_read_to_the_last_page(jetpack: Jetpack) -> None:
+    url = f"{API}/shipping-method"
+    jetpack.network.get(url, json=[a_method("Standard"), a_method(None)], headers={"total-pages": "2"})
+    jetpack.network.get(url, json=[a_method("Express"), a_method("Old", active=None)], headers={"total-pages": "2"})
+
+    assert options(jetpack, "Standard", "Express") == {"Standard": True, "Express": True}
+    assert [query["Page"] for query in jetpack.queries()] == ["1", "2"]
+    assert jetpack.queries()[0]["Limit"] == "250"
+
+
+def test_pages_without_a_count_end_with_a_short_one(jetpack: Jetpack) -> None:
+    url = f"{API}/shipping-method"
+    jetpack.network.get(url, json=[a_method(f"Option {number}") for number in range(250)])
+    jetpack.network.get(url, json=[a_method("Standard")])
+
+    assert options(jetpack, "Standard") == {"Standard": True}
+
+
+def test_pages_without_an_end_are_an_error(jetpack: Jetpack) -> None:
+    jetpack.network.get(f"{API}/shipping-method", json=[a_method("Standard")], headers={"total-pages": "1000000"})
+
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        options(jetpack, "Standard")
+
+    assert caught.value.code == "no_last_page"
+
+
+def test_ship_options_that_are_no_list_are_an_error(jetpack: Jetpack) -> None:
+    jetpack.network.get(f"{API}/shipping-method", json={"items": []})
+
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        options(jetpack, "Standard")
+
+    assert caught.value.code == "not_a_list"
+
+
+def test_known_ship_options_are_remembered_for_five_minutes(jetpack: Jetpack) -> None:
+    jetpack.network.get(f"{API}/shipping-method", json=[a_method("Standard"), a_method("Old", active=False)])
+
+    for expected in (1, 1, 2):
+        assert options(jetpack, "Standard") == {"Standard": True}
+        assert len(jetpack.network.calls) == expected
+        jetpack.now += 299 if expected == 1 and jetpack.now == 0 else 2
+
+
+@pytest.mark.parametrize(("name", "known"), [("Old", {"Old": False}), ("standard", {})])
+def test_a_missing_or_inactive_ship_option_is_asked_for_each_time(
+    jetpack: Jetpack, name: str, known: dict[str, bool]
+) -> None:
+    jetpack.network.get(f"{API}/shipping-method", json=[a_method("Standard"), a_method("Old", active=False)])
+
+    for expected in (1, 2):
+        assert options(jetpack, name) == known
+        assert len(jetpack.network.calls) == expected
+
+
+def a_catalogue_product(*variants: tuple[str | None, str | None]) -> Json:
+    return {"id": 1, "name": "x", "variants": [{"sku": sku, "status": status} for sku, status in variants]}
+
+
+def skus(jetpack: Jetpack, *names: str) -> dict[str, bool]:
+    return jetpack.warehouse.catalogue(frozenset(names), frozenset()).skus
+
+
+def test_only_the_exact_sku_counts(jetpack: Jetpack) -> None:
+    products = [
+        a_catalogue_product(("TEA-250", "Active"), ("TEA-250-XL", "Active"), (None, "Active")),
+        a_catalogue_product(("tea-100", "Active"), ("MUG", "Inactive")),
+        {"id": 3, "variants": None},
+    ]
+    jetpack.network.get(f"{API}/product", json={"items": products, "next": None})
+
+    assert skus(jetpack, "TEA-250", "TEA-100", "MUG") == {"TEA-250": True, "MUG": False}
+    assert jetpack.queries() == [{"SKU": "any:MUG,TEA-100,TEA-250", "PageSize": "250"}]
+
+
+def test_one_active_variant_is_enough(jetpack: Jetpack) -> None:
+    products = [a_catalogue_product(("MUG", "Inactive")), a_catalogue_product(("MUG", "Active"))]
+    jetpack.network.get(f"{API}/product", json={"items": products, "next": None})
+
+    assert skus(jetpack, "MUG") == {"MUG": True}
+    assert jetpack.queries()[0]["SKU"] == "MUG"
+
+
+def test_active_skus_are_remembered_for_ten_minutes_and_others_are_not(jetpack: Jetpack) -> None:
+    products = [a_catalogue_product(("TEA", "Active"), ("MUG", None))]
+    jetpack.network.get(f"{API}/product", json={"items": products, "next": None})
+
+    assert skus(jetpack, "TEA", "MUG", "CUP") == {"TEA": True, "MUG": False}
+    jetpack.now += 599
+    assert skus(jetpack, "TEA") == {"TEA": True}
+    assert skus(jetpack, "TEA", "MUG", "CUP") == {"TEA": True, "MUG": False}
+    jetpack.now += 2
+    assert skus(jetpack, "TEA") == {"TEA": True}
+    assert [query["SKU"] for query in jetpack.queries()] == ["any:CUP,MUG,TEA", "any:CUP,MUG", "TEA"]
+
+
+def test_many_skus_are_asked_for_fifty_at_a_time_and_those_with_a_comma_alone(jetpack: Jetpack) -> None:
+    jetpack.network.get(f"{API}/product", json={"items": [], "next": None})
+
+    skus(jetpack, "A,B", *(f"SKU-{number:03}" for number in range(51)))
+
+    asked = [query["SKU"] for query in jetpack.queries()]
+    assert asked[0] == "A,B"
+    assert asked[1].removeprefix("any:").count(",") == 49
+    assert asked[2] == "SKU-050"
+
+
+# -- stock and cursors ------------------------------------------------------------------------------------------------
+
+
+def a_level(sku: str | None, sellable: int | None, fulfillable: int | None, exception: int | None) -> Json:
+    return {
+        "inventory_id": 1,
+        "sku": sku,
+        "total_sellable_quantity": sellable,
+        "total_fulfillable_quantity": fulfillable,
+        "total_exception_quantity": exception,
+    }
+
+
+@pytest.mark.parametrize("start", ["", HOST])
+def test_stock_is_read_page_by_page(jetpack: Jetpack, start: str) -> None:
+    url = f"{API}/inventory-level"
+    first = {"items": [a_level("TEA", 8, 10, 2), a_level(None, 1, 1, 0)], "next": f"{start}/x/y?cursor=a%2Fb"}
+    jetpack.network.get(url, json=first, match=[query_param_matcher({"PageSize": "250"})])
+    last = {"items": [a_level("MUG", None, None, None)], "next": None}
+    jetpack.network.get(url, json=last, match=[query_param_matcher({"cursor": "a/b"})])
+
+    assert list(jetpack.warehouse.stock()) == [JetpackStock("TEA", 8, 10, 2), JetpackStock("MUG", 0, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("page", "code"),
+    [
+        ({"items": [], "next": "https://evil.example.test/2026-07/inventory-level?cursor=1"}, "other_host"),
+        ({"items": [], "next": "/2026-07/inventory-level?cursor=1"}, "cursor_repeats"),
+        ({"items": None}, "not_a_page"),
+        ([], "not_a_page"),
+        ({"items": [{"sku": 5}]}, "unreadable"),
+    ],
+)
+def test_a_page_that_leads_nowhere_is_an_error(jetpack: Jetpack, page: Json, code: str) -> None:
+    jetpack.network.get(f"{API}/inventory-level", json=page)
+
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        list(jetpack.warehouse.stock())
+
+    assert caught.value.code == code
+
+
+# -- where the token goes, and what errors say ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        JetpackConnection("https://api.shipbob.com.evil.test"),
+        JetpackConnection("http://api.shipbob.com"),
+        JetpackConnection("https://x.shipbob.com"),
+        JetpackConnection(channel_id="12\r\nX-Evil: 1"),
+    ],
+)
+def test_the_token_goes_to_the_vendor_only(connection: JetpackConnection) -> None:
+    with pytest.raises(ConfigurationError):
+        JetpackWarehouse(connection, lambda _again: SECRET, production=True)
+
+
+def test_the_sandbox_is_the_vendors_too() -> None:
+    JetpackWarehouse(JetpackConnection("https://sandbox-api.shipbob.com"), lambda _again: SECRET, production=True)
+
+
+def test_without_a_channel_there_is_no_header(jetpack: Jetpack) -> None:
+    jetpack.network.get(f"{API}/order", json=[])
+    warehouse = JetpackWarehouse(JetpackConnection(), lambda _again: SECRET, production=True)
+
+    warehouse.find_order(REFERENCE)
+
+    assert "shipbob_channel_id" not in jetpack.network.calls[0].request.headers
+
+
+PERSONAL = f"Ada Sample, 1 Nowhere Rd, ada@example.test, {SECRET}"
+
+
+@pytest.mark.parametrize("call", [by_creating, by_cancelling, by_reading, by_finding])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 400, "json": {"recipient.name": [PERSONAL]}},
+        {"status": 422, "json": {PERSONAL: [PERSONAL], "": [PERSONAL]}},
+        {"status": 422, "json": {"errors": [f"The product of {PERSONAL}"]}},
+        {"status": 401, "json": {"message": PERSONAL}},
+        {"status": 429, "json": {"message": PERSONAL}},
+        {"status": 500, "body": PERSONAL},
+        {"status": 200, "body": PERSONAL},
+        {"status": 200, "json": {"id": PERSONAL, "status": [PERSONAL]}},
+        {"status": 200, "json": [{"id": PERSONAL}]},
+        {"status": 200, "body": requests.ReadTimeout(PERSONAL)},
+    ],
+)
+def test_no_error_tells_the_token_or_anything_personal(
+    jetpack: Jetpack, call: Callable[[JetpackWarehouse], object], answer: dict[str, Any]
+) -> None:
+    everywhere(jetpack, **answer)
+
+    try:
+        said = repr(call(jetpack.warehouse))
+    except JetbridgeError as error:
+        said = "".join(traceback.format_exception(error)) + repr(vars(error))
+
+    assert not [word for word in ("Ada Sample", "Nowhere", "ada@", SECRET) if word in said]

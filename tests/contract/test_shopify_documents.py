@@ -1,0 +1,83 @@
+"""Every GraphQL document we send, against Shopify's published schema and against the simulator's part of it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+from graphql import (
+    GraphQLSchema,
+    NoDeprecatedCustomRule,
+    build_client_schema,
+    build_schema,
+    parse,
+    validate,
+)
+
+from jetbridge.partners.shopify.client import CARRIERS
+from jetbridge.partners.shopify.documents import DOCUMENTS, FULFILLMENT_PAGES
+from local.simulators.shopify_graphql import MAX_QUERY_COST, SCHEMA_FILE, QueryCost
+
+CHECKOUT = Path(__file__).parents[2]
+CONTRACTS = Path(os.environ.get("CONTRACTS_DIR", CHECKOUT.parent / "shared" / "contracts")) / "shopify"
+INTROSPECTION = CONTRACTS / "admin-2026-10.introspection.json.gz"
+COMPANIES = CONTRACTS / "tracking-companies.json"
+
+
+@cache
+def simulated() -> GraphQLSchema:
+    return build_schema(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def published() -> GraphQLSchema:
+    """Shopify's schema; it deprecates fields that their interfaces do not, hence `assume_valid`."""
+    if not INTROSPECTION.exists():
+        pytest.skip(f"Shopify's schema is not here ({INTROSPECTION}); set CONTRACTS_DIR")
+    with gzip.open(INTROSPECTION) as file:
+        return build_client_schema(json.load(file)["data"], assume_valid=True)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_shopify_understands_the_document_and_deprecates_nothing_in_it(published: GraphQLSchema, name: str) -> None:
+    document = parse(DOCUMENTS[name])
+
+    assert validate(published, document) == []
+    assert validate(published, document, [NoDeprecatedCustomRule]) == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_simulator_understands_the_document(name: str) -> None:
+    assert validate(simulated(), parse(DOCUMENTS[name])) == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("pages", FULFILLMENT_PAGES)
+def test_no_document_costs_more_than_one_query_may(name: str, pages: tuple[int, int]) -> None:
+    document = parse(DOCUMENTS[name])
+    (operation, *_) = document.definitions
+    variables = {"fulfillments": pages[0], "fulfillmentLines": pages[1]}
+
+    cost = QueryCost(simulated(), document, operation, variables).requested()  # type: ignore[arg-type]
+
+    assert cost <= MAX_QUERY_COST
+
+
+def test_the_one_query_of_a_look_stays_cheap() -> None:
+    """92 points: a bucket of 2000 holds the requested cost of twenty looks at once."""
+    document = parse(DOCUMENTS["ORDER"])
+    variables = {"fulfillments": FULFILLMENT_PAGES[0][0], "fulfillmentLines": FULFILLMENT_PAGES[0][1]}
+
+    assert QueryCost(simulated(), document, document.definitions[0], variables).requested() <= 100  # type: ignore[arg-type]
+
+
+def test_carriers_are_spelled_as_shopify_spells_them() -> None:
+    if not COMPANIES.exists():
+        pytest.skip(f"Shopify's list of carriers is not here ({COMPANIES}); set CONTRACTS_DIR")
+    known = json.loads(COMPANIES.read_text(encoding="utf-8"))
+
+    assert set(CARRIERS.values()) <= set(known["any_country"])
