@@ -1,0 +1,147 @@
+"""A merchant's day, compressed: who orders what, what happens to it, and what the warehouse does."""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import itertools
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.simulators.jetpack import JetpackSimulator
+    from local.simulators.shopify import ShopifySimulator
+
+SKUS = ("TEA-250", "TEA-500", "JAM-PLUM", "MUG-BLUE", "SCARF-RED", "SOAP-OAT")
+UNMAPPED = "Courier on a bicycle"
+
+KINDS: dict[str, int] = {
+    "paid": 100,
+    "several lines": 20,
+    "two parcels": 17,
+    "unpaid, then paid": 15,
+    "unmapped method, mapped later": 12,
+    "digital only": 8,
+    "pickup": 8,
+    "cancelled unpaid": 8,
+    "cancelled after forwarding": 8,
+    "line without SKU": 6,
+    "goods and a download": 4,
+    "address changed": 4,
+}
+"""What customers do, and how many of them in a whole day."""
+
+PICK_AFTER_SECONDS = 14.0
+DELIVER_AFTER_SECONDS = 8.0
+
+
+@dataclass
+class Placed:
+    """One order as placed: what kind it is, and when (epoch seconds) it could be forwarded."""
+
+    number: str
+    name: str
+    kind: str
+    at: float
+
+
+@dataclass
+class Day:
+    """Places orders at a steady pace and lets things happen to them. Call `step` often until `over`."""
+
+    shop: ShopifySimulator
+    jetpack: JetpackSimulator
+    store: str
+    per_second: float
+    share: float = 1.0
+    seed: int = 7
+    placed: dict[str, Placed] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Shuffle the day's orders, the same way for the same seed."""
+        self.dice = random.Random(self.seed)  # noqa: S311 - a made-up day
+        self.waiting = [kind for kind, count in KINDS.items() for _ in range(max(1, round(count * self.share)))]
+        self.dice.shuffle(self.waiting)
+        self.orders = len(self.waiting)
+        self._later: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = itertools.count()
+        self._next = self._look_round = time.monotonic()
+        self._seen: set[str] = set()
+
+    @property
+    def over(self) -> bool:
+        """Whether every order is placed and all that was to happen to it happened."""
+        return not self.waiting and not self._later
+
+    def step(self) -> None:
+        """Do what is due now."""
+        now = time.monotonic()
+        while self.waiting and now >= self._next:
+            self._next += 1 / self.per_second
+            self._place(self.waiting.pop())
+        while self._later and self._later[0][0] <= now:
+            heapq.heappop(self._later)[2]()
+        self._warehouse()
+
+    def _after(self, seconds: float, action: Callable[[], object]) -> None:
+        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._numbers), action))
+
+    def _lines(self, count: int, quantity: int = 1) -> list[dict[str, Any]]:
+        skus = self.dice.sample(SKUS, count)
+        return [{"sku": sku, "quantity": quantity, "price": "12.50"} for sku in skus]
+
+    def _place(self, kind: str) -> None:
+        lines = self._lines(3, 2) if kind == "several lines" else self._lines(1, 2 if kind == "two parcels" else 1)
+        facts: dict[str, Any] = {}
+        if kind == "digital only":
+            lines = [{"sku": "EBOOK", "quantity": 1, "price": "5.00", "requires_shipping": False}]
+            facts = {"delivery": "NONE"}
+        elif kind == "goods and a download":
+            lines.append({"sku": "EBOOK", "quantity": 1, "price": "5.00", "requires_shipping": False})
+        elif kind == "pickup":
+            facts = {"delivery": "PICK_UP"}
+        elif kind == "line without SKU":
+            lines[0]["sku"] = ""
+            lines[0]["title"] = "Something handmade"
+        elif kind == "unmapped method, mapped later":
+            facts = {"shipping_method": UNMAPPED}
+        elif kind in ("unpaid, then paid", "cancelled unpaid"):
+            facts = {"financial_status": "PENDING"}
+        order = self.shop.create_order(lines, **facts)
+        number = str(order["number"])
+        self.placed[number] = Placed(number, order["name"], kind, time.time())
+        if kind == "two parcels":
+            self.jetpack.split(f"{self.store}:{number}:1", 2)
+        self._then(kind, order["number"])
+
+    def _then(self, kind: str, order: int) -> None:
+        if kind == "unpaid, then paid":
+            self._after(self.dice.uniform(2, 8), lambda: self.shop.mark_paid(order))
+        elif kind in ("cancelled unpaid", "cancelled after forwarding"):
+            self._after(self.dice.uniform(5, 7), lambda: self.shop.cancel_order(order))
+        elif kind == "address changed":
+            street = {"address1": "77 New Street"}
+            self._after(self.dice.uniform(5, 7), lambda: self.shop.change_address(order, **street))
+
+    def _warehouse(self) -> None:
+        """Ship what has lain long enough, then deliver it."""
+        if time.monotonic() < self._look_round:
+            return
+        self._look_round = time.monotonic() + 1
+        for order in self.jetpack.books()["orders"]:
+            reference = order["reference_id"]
+            if order["cancelled"] or reference in self._seen:
+                continue
+            self._seen.add(reference)
+            self._after(PICK_AFTER_SECONDS, functools.partial(self._ship, reference))
+
+    def _ship(self, reference: str) -> None:
+        try:
+            self.jetpack.ship(reference)
+        except ValueError:
+            return  # cancelled meanwhile, or held: a person at the warehouse would see that too
+        self._after(DELIVER_AFTER_SECONDS, lambda: self.jetpack.deliver_parcel(reference))

@@ -1,0 +1,1 @@
+"""Servers that behave as the partners do, strictly enough to find our mistakes."""

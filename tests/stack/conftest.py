@@ -1,0 +1,23 @@
+"""The deployed local stack, started once for all tests that need it.
+
+A module that uses it marks itself, so that under xdist all of them run in one process and find the same stack:
+
+    pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.enable_socket]
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.stack import LocalStack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    with LocalStack() as running:
+        yield running
