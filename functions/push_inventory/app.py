@@ -23,6 +23,7 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         WORKER.queues["inventory"].send(
             [WakeUp(slug, "stock", slug, f"schedule:{at.isoformat()}", at.timestamp()) for slug in stores]
         )
+        WORKER.close()
         return {"stores": len(stores)}
     response, pushed = WORKER.batch.work(event, _push)
     for each in pushed:

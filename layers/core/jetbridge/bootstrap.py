@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aws_lambda_powertools import Logger, Metrics
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
 
     from jetbridge.aws.secrets import PartnerCredentials
     from jetbridge.batches import BatchWorker
@@ -56,18 +59,19 @@ class Intake:
 
 def intake() -> Intake:
     """Join the intake: queues, webhook secrets and what partners sign. No HTTP client, no tables."""
-    import boto3
-
+    from jetbridge.aws.clients import client_maker
     from jetbridge.aws.queues import SqsWakeUpQueue
     from jetbridge.aws.secrets import SsmWebhookSecrets
     from jetbridge.partners.jetpack.webhooks import JetpackWebhooks
     from jetbridge.partners.shopify.webhooks import ShopifyWebhooks
 
     settings = settings_for("receive_webhook")
-    sqs = boto3.client("sqs")
+    make = client_maker()
+    sqs: SQSClient = make("sqs")
+    ssm: SSMClient = make("ssm")
     return Intake(
         {"shopify": ShopifyWebhooks(), "jetpack": JetpackWebhooks()},
-        SsmWebhookSecrets(boto3.client("ssm"), settings["STAGE"], clock=time.monotonic),
+        SsmWebhookSecrets(ssm, settings["STAGE"], clock=time.monotonic),
         {
             "shopify": SqsWakeUpQueue(sqs, settings["ORDER_QUEUE_URL"]),
             "jetpack": SqsWakeUpQueue(sqs, settings["TRACKING_QUEUE_URL"]),
@@ -172,7 +176,9 @@ class Worker:
 
     def close(self) -> None:
         """End an invocation: one line with the AWS calls it made, and its metrics."""
-        self.logger.info("done", extra={"aws_calls": self.calls.taken()})
+        calls = self.calls.taken()
+        self.logger.info("done", extra={"aws_calls": calls})
+        self.metrics.add_metric(name="AwsCalls", unit="Count", value=sum(calls.values()))
         self.metrics.flush_metrics()
 
 
@@ -182,9 +188,9 @@ def _metric(outcome: str) -> str:
 
 def worker(function: str) -> Worker:
     """Join a worker: tables, partners, queues, each client made here and kept."""
-    import boto3
     from aws_lambda_powertools.utilities.parameters import SSMProvider
 
+    from jetbridge.aws.clients import client_maker
     from jetbridge.aws.orders_table import DynamoOrderRecords
     from jetbridge.aws.queues import SqsWakeUpQueue
     from jetbridge.aws.runtime_table import DynamoRuntime
@@ -195,10 +201,12 @@ def worker(function: str) -> Worker:
 
     settings = settings_for(function)
     calls = CallCounter()
-    dynamodb, ssm = boto3.client("dynamodb"), boto3.client("ssm")
+    make = client_maker()
+    dynamodb: DynamoDBClient = make("dynamodb")
+    ssm: SSMClient = make("ssm")
     credentials = PartnerCredentials(SSMProvider(boto3_client=ssm), settings["STAGE"])
     urls = {name.removesuffix("_QUEUE_URL").lower(): url for name, url in settings.items() if name.endswith("_URL")}
-    sqs = boto3.client("sqs") if urls else None
+    sqs: SQSClient | None = make("sqs") if urls else None
     for client in (dynamodb, ssm, sqs):
         if client:
             calls.watch(client)

@@ -363,7 +363,8 @@ def put_off(  # noqa: PLR0913 - what went wrong, and how long to wait
     """
     since = record.failing_since or now
     step = BACK_OFF[min(record.attempts, len(BACK_OFF) - 1)]
-    again = now + (after if after is not None else step * (1 + jitter / 4))
+    # The partner's word can only make it later: many orders told to come again in a second would come at once.
+    again = now + max(after or timedelta(), step * (1 + jitter / 4))
     failed = record.failed or (reason if now - since > GIVE_UP else "")
     reason = record.reason or reason
     later = replace(record, attempts=record.attempts + 1, failing_since=since, failed=failed, reason=reason)

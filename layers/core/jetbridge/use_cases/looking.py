@@ -115,7 +115,7 @@ class Look:
             return looking_again(held, self.way, now + HELD_LOOK)
         after = None
         if isinstance(error, TransientError) and error.retry_after_seconds is not None:
-            after = timedelta(seconds=max(1.0, error.retry_after_seconds) * (1 + self.jitter() / 4))
+            after = timedelta(seconds=error.retry_after_seconds)
         return put_off(record, now, looked=self.way, reason=_reason(error), after=after, jitter=self.jitter())
 
     def finish(self, outcome: str, record: OrderRecord | None) -> Looked:

@@ -1,0 +1,153 @@
+"""What nobody woke is found: due orders, changed orders, orders a setting held."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from jetbridge.domain.record import NextLook, Status
+from jetbridge.errors import PartnerUnavailableError, TransientError
+from jetbridge.use_cases.map_ship_option import map_ship_option
+from jetbridge.use_cases.sweep_orders import CURSOR, sweep_changed, sweep_due, wake_held
+from tests.bridge import Bridge
+from tests.builders import MINUTE, NOW, ORDER_ID, STORE, an_order
+from tests.fakes import InMemoryQueue
+
+
+@pytest.fixture
+def bridge() -> Bridge:
+    return Bridge()
+
+
+def due(bridge: Bridge) -> int:
+    return sweep_due(
+        records=bridge.records, order_queue=bridge.order_queue, tracking_queue=bridge.tracking_queue, clock=bridge.now
+    ).woken
+
+
+def changed(bridge: Bridge) -> dict[str, str]:
+    return sweep_changed(
+        settings=bridge.settings,
+        partners=bridge,
+        runtime=bridge.runtime,
+        order_queue=bridge.order_queue,
+        clock=bridge.now,
+    ).failed
+
+
+def test_only_due_orders_are_woken_by_the_way_that_is_due(bridge: Bridge) -> None:
+    bridge.put(an_order(financial_status="PENDING"))
+    bridge.forward()
+    assert due(bridge) == 0
+    bridge.pass_time(timedelta(hours=7))
+    assert due(bridge) == 1
+    assert [wake_up.id for wake_up in bridge.order_queue.sent] == [ORDER_ID]
+    assert not bridge.tracking_queue.sent
+    bridge.put(replace(bridge.order, financial_status="PAID"))
+    bridge.drain()
+    assert bridge.record().next_look is NextLook.TRACK
+    bridge.pass_time(31 * MINUTE)
+    due(bridge)
+    assert [wake_up.id for wake_up in bridge.tracking_queue.sent] == [ORDER_ID]
+    assert not bridge.order_queue.sent
+
+
+def test_a_due_order_is_one_message_until_its_look_moves_the_time(bridge: Bridge) -> None:
+    bridge.put(an_order(fulfillment_orders=()))
+    bridge.forward()
+    bridge.pass_time(2 * MINUTE)
+    due(bridge)
+    bridge.pass_time(MINUTE)
+    due(bridge)
+    assert len(bridge.order_queue.sent) == 1
+
+
+def test_an_order_whose_webhooks_were_all_lost_is_forwarded(bridge: Bridge) -> None:
+    bridge.put(an_order())
+    bridge.sweep_changed()
+    assert bridge.record().status is Status.FORWARDED
+
+
+def test_a_change_of_a_fulfillment_order_alone_is_found(bridge: Bridge) -> None:
+    order = bridge.put(an_order(fulfillment_orders=()))
+    bridge.sweep_changed()
+    bridge.pass_time(30 * MINUTE)
+    bridge.the_shop.put(replace(order, fulfillment_orders=an_order().fulfillment_orders))
+    bridge.sweep_changed()
+    assert bridge.record().status is Status.FORWARDED
+
+
+def test_an_order_whose_webhook_did_arrive_costs_the_sweep_one_read_of_our_own(bridge: Bridge) -> None:
+    bridge.put(an_order())
+    bridge.pass_time(MINUTE)
+    bridge.forward()
+    calls = bridge.the_shop.calls["read_order"]
+    bridge.sweep_changed()
+    assert bridge.the_shop.calls["read_order"] == calls
+
+
+def test_the_cursor_moves_only_past_what_was_read_and_overlaps(bridge: Bridge) -> None:
+    bridge.put(an_order())
+    bridge.the_shop.fail("orders_changed_since", PartnerUnavailableError(partner="shopify"))
+    assert STORE in changed(bridge)
+    assert bridge.runtime.cursor(STORE, CURSOR) is None
+    assert changed(bridge) == {}
+    assert bridge.runtime.cursor(STORE, CURSOR) == bridge.at
+    bridge.order_queue.sent.clear()
+    bridge.pass_time(4 * MINUTE)
+    changed(bridge)
+    assert not bridge.order_queue.sent, "the same change is the same message"
+    bridge.pass_time(2 * MINUTE)
+    changed(bridge)
+    assert [wake_up.id for wake_up in bridge.order_queue.sent] == [ORDER_ID], "pages shift: the overlap asks again"
+
+
+def test_mapping_a_method_wakes_the_orders_it_held_and_no_others(bridge: Bridge) -> None:
+    bridge.put(an_order(shipping_method="Drone"))
+    bridge.forward()
+    sweeps = InMemoryQueue(clock=bridge.now)
+    map_ship_option(
+        STORE, "Drone", "Expedited", settings=bridge.settings, sweep_queue=sweeps, clock=bridge.now, new_id=lambda: "1"
+    )
+    (wake_up,) = sweeps.sent
+    assert (wake_up.subject, wake_up.id) == ("batch", "held:unmapped_ship_option")
+    for reason, woken in (("unmapped_ship_option", 1), ("fraud_risk", 0)):
+        swept = wake_held(
+            STORE, reason, wake_up.cause, records=bridge.records, order_queue=bridge.order_queue, clock=bridge.now
+        )
+        assert swept.woken == woken
+    bridge.drain()
+    assert bridge.record().status is Status.FORWARDED
+
+
+@pytest.mark.parametrize(("method", "option"), [("", "Standard"), (" ", "Standard"), ("Drone", " ")])
+def test_a_blank_mapping_is_refused(bridge: Bridge, method: str, option: str) -> None:
+    with pytest.raises(ValueError, match="a mapping needs"):
+        map_ship_option(
+            STORE,
+            method,
+            option,
+            settings=bridge.settings,
+            sweep_queue=bridge.order_queue,
+            clock=bridge.now,
+            new_id=lambda: "1",
+        )
+
+
+def test_a_queue_that_refuses_loses_nothing(bridge: Bridge) -> None:
+    bridge.put(an_order(fulfillment_orders=()))
+    bridge.forward()
+    bridge.pass_time(2 * MINUTE)
+
+    class Refusing:
+        def send(self, _wake_ups: object) -> None:
+            raise TransientError
+
+    with pytest.raises(TransientError):
+        sweep_due(
+            records=bridge.records, order_queue=Refusing(), tracking_queue=bridge.tracking_queue, clock=bridge.now
+        )
+    assert due(bridge) == 1
+    assert bridge.at > NOW
