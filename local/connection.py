@@ -60,14 +60,16 @@ def connect_store(
     save_webhook_secrets(ssm, stage, slug, "shopify", [given.shopify_secret])
     save_credentials(ssm, stage, slug, "jetpack", {"token": given.jetpack_token})
     save_webhook_secrets(ssm, stage, slug, "jetpack", [given.jetpack_secret])
+    settings = StackTables(stack).settings
+    known = settings.store(StoreSlug(slug))
     store = Store(
         StoreSlug(slug),
         ShopifyConnection(given.shop, given.shopify_url),
         JetpackConnection(given.jetpack_url, channel_id=given.jetpack_channel),
+        version=known.version if known else 0,
         locations=frozenset({location}),
         stock_location=location,
     )
-    settings = StackTables(stack).settings
     settings.save_store(store)
     for method, option in ship_options.items():
         settings.save_ship_option(store.slug, ShipOptionMapping(normalized(method), option))

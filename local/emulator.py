@@ -9,6 +9,7 @@ shows that the artefact works and that an event is understood; queues, time-outs
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import http.client
 import json
@@ -20,6 +21,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import boto3
+
+from jetbridge.aws.secrets import SsmWebhookSecrets
+from local.partners import connected_store
+from local.simulators.jetpack_webhooks import sign
+from local.simulators.shopify_webhooks import signature
 from local.stack import (
     AWS_SETTINGS,
     ROOT,
@@ -33,10 +40,10 @@ from local.stack import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-__all__ = ["Emulator"]
+__all__ = ["Emulator", "signed_anew"]
 
 HANDLER = "app.lambda_handler"
 TIMEOUT_SECONDS = 60
@@ -145,32 +152,90 @@ class Emulator:
         return self._log.read_text(errors="replace")
 
 
+def _as_shopify(headers: Mapping[str, str], raw: bytes, secret: str, at: float) -> dict[str, str]:
+    del headers, at  # Shopify signs the body alone
+    return {"x-shopify-hmac-sha256": signature(raw, secret)}
+
+
+def _as_jetpack(headers: Mapping[str, str], raw: bytes, secret: str, at: float) -> dict[str, str]:
+    timestamp = str(int(at))
+    signed = sign(secret, headers["webhook-id"], timestamp, raw)
+    return {"webhook-timestamp": timestamp, "webhook-signature": signed}
+
+
+SIGNERS: Mapping[str, Callable[[Mapping[str, str], bytes, str, float], dict[str, str]]] = {
+    "shopify": _as_shopify,
+    "jetpack": _as_jetpack,
+}
+
+
+def signed_anew(event: Any, stack: StackState, at: float) -> Any:  # noqa: ANN401 - whatever wakes a function
+    """Give a webhook as its partner would sign it at `at`, with the secret that the stack keeps for the store.
+
+    Jetpack's signatures are good for five minutes, so one in a file cannot stay valid. Anything but a webhook of a
+    connected store is given back as it is.
+    """
+    parameters = event.get("pathParameters") if isinstance(event, dict) else None
+    partner, store = (parameters or {}).get("partner", ""), (parameters or {}).get("store", "")
+    if partner not in SIGNERS:
+        return event
+    ssm = boto3.client(
+        "ssm",
+        endpoint_url=stack.endpoint_url,
+        region_name=AWS_SETTINGS["AWS_REGION"],
+        aws_access_key_id=AWS_SETTINGS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=AWS_SETTINGS["AWS_SECRET_ACCESS_KEY"],
+    )
+    secrets = SsmWebhookSecrets(ssm, stack.environments["ReceiveWebhook"]["STAGE"]).webhook_secrets(store, partner)
+    if not secrets:
+        return event
+    body = event["body"]
+    raw = base64.b64decode(body) if event["isBase64Encoded"] else body.encode()
+    headers = event["headers"]
+    return event | {"headers": headers | SIGNERS[partner](headers, raw, secrets[0], at)}
+
+
+def _started(cleanup: contextlib.ExitStack) -> StackState:
+    """Start a stack with both partners and the store `demo`, for as long as `cleanup` lasts."""
+    _say("No local stack is running: one is started for this call, with both partners and the store demo.")
+    stack = cleanup.enter_context(LocalStack(tell=lambda line: _say(f"  {line}")))
+    cleanup.enter_context(connected_store(stack))
+    return stack.state
+
+
+def _say(line: str) -> None:
+    """Tell the person at the terminal; standard output is for the answer."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Call one function with one event, on the running local stack or on one started for the call."""
     parser = argparse.ArgumentParser(prog="python -m local.emulator", description=main.__doc__)
     parser.add_argument("function", help="the function's name in template.yaml, such as ReceiveWebhook")
-    parser.add_argument("event", type=Path, help="a JSON file, such as events/schedule_due.json")
+    parser.add_argument("event", type=Path, help="a JSON file, such as events/sweep_orders.schedule_due.json")
+    parser.add_argument("--as-stored", action="store_true", help="leave a webhook's stored signature, valid or not")
     options = parser.parse_args(arguments)
     try:
         event = json.loads(options.event.read_text())
         with contextlib.ExitStack() as cleanup:
-            state = StackState.read()
-            if state is None:
-                print("No local stack is running: one is started for this call.", file=sys.stderr, flush=True)
-                state = cleanup.enter_context(LocalStack(tell=lambda line: print(f"  {line}", file=sys.stderr))).state
+            state = StackState.read() or _started(cleanup)
             if options.function not in state.environments:
-                print(f"There is no function {options.function}: {', '.join(state.environments)}.", file=sys.stderr)
+                _say(f"There is no function {options.function}: {', '.join(state.environments)}.")
                 return 2
+            if not options.as_stored:
+                stored, event = event, signed_anew(event, state, time.time())
+                if event != stored:
+                    _say("Signed anew, as the store's partner would sign it now; --as-stored sends it as it is.")
             emulator = cleanup.enter_context(Emulator(state, options.function))
             try:
                 print(json.dumps(emulator.invoke(event), indent=2))
             finally:
-                print(emulator.output(), file=sys.stderr)
+                _say(emulator.output())
     except (OSError, ValueError, StackError) as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return 2
     except FunctionFailedError as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return 1
     return 0
 

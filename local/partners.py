@@ -25,7 +25,7 @@ JETPACK_SECRET = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcY"  # noqa: S105 - invent
 SHIP_OPTIONS = {"Standard": "Standard", "Express": "2-Day"}
 
 
-TOPICS = (
+SHOPIFY_TOPICS = (
     "ORDERS_UPDATED",
     "ORDERS_RISK_ASSESSMENT_CHANGED",
     "FULFILLMENT_ORDERS_ORDER_ROUTING_COMPLETE",
@@ -37,6 +37,15 @@ TOPICS = (
 )
 """The fewest topics that the sweep cannot replace in time: orders/updated follows every create, payment and cancel."""
 
+JETPACK_TOPICS = (
+    "order.shipped",
+    "order.shipment.delivered",
+    "order.shipment.exception",
+    "order.shipment.on_hold",
+    "order.shipment.cancelled",
+)
+"""What changes an order of ours; carrier scans between shipping and delivery do not."""
+
 SUBSCRIBE = """
 mutation Subscribe($topic: WebhookSubscriptionTopic!, $subscription: WebhookSubscriptionInput!) {
   webhookSubscriptionCreate(topic: $topic, webhookSubscription: $subscription) { userErrors { field message } }
@@ -44,13 +53,13 @@ mutation Subscribe($topic: WebhookSubscriptionTopic!, $subscription: WebhookSubs
 """
 
 
-def subscribe(shop: ShopifySimulator, address: str) -> None:
-    """Subscribe to the shop's webhooks through its API, as the connection does.
+def subscribe_to_shop(shop: ShopifySimulator, address: str) -> None:
+    """Subscribe to the shop's webhooks through its API.
 
     Raises:
         RuntimeError: The shop refuses; carries its words.
     """
-    for topic in TOPICS:
+    for topic in SHOPIFY_TOPICS:
         answer = requests.post(
             f"{shop.url}/admin/api/2026-10/graphql.json",
             json={"query": SUBSCRIBE, "variables": {"topic": topic, "subscription": {"uri": address}}},
@@ -60,6 +69,22 @@ def subscribe(shop: ShopifySimulator, address: str) -> None:
         errors = answer.get("errors") or answer["data"]["webhookSubscriptionCreate"]["userErrors"]
         if errors:
             raise RuntimeError(errors)
+
+
+def subscribe_to_jetpack(jetpack: JetpackSimulator, address: str) -> None:
+    """Subscribe to the warehouse's webhooks through its API; the secret is ours, so it is known to both.
+
+    Raises:
+        RuntimeError: Jetpack refuses; carries its words.
+    """
+    answer = requests.post(
+        f"{jetpack.url}/2026-07/webhook",
+        json={"url": address, "topics": list(JETPACK_TOPICS), "secret": JETPACK_SECRET},
+        headers={"Authorization": f"Bearer {jetpack.token}"},
+        timeout=10,
+    )
+    if not answer.ok:
+        raise RuntimeError(answer.text)
 
 
 @dataclass(frozen=True)
@@ -73,14 +98,25 @@ class ConnectedStore:
 
 @contextlib.contextmanager
 def connected_store(
-    stack: LocalStack, *, slug: str = SLUG, seed: int = 0, rate_limit_per_minute: int | None = 150, on_hand: int = 500
+    stack: LocalStack, *, slug: str = SLUG, seed: int = 0, busy: bool = False, on_hand: int = 500
 ) -> Iterator[ConnectedStore]:
-    """Start both partners, fill their shelves, and connect a store to them."""
-    shop = ShopifySimulator(shop=f"{slug}.myshopify.com", seed=seed, accept_http_addresses=True)
-    jetpack = JetpackSimulator(seed=seed, webhook_secret=JETPACK_SECRET, rate_limit_per_minute=rate_limit_per_minute)
-    jetpack.webhook_address = stack.webhook_url("jetpack", slug)
+    """Start both partners, fill their shelves, and connect a store to them.
+
+    `busy` is a shop of 86,400 orders a day: on Shopify's Plus plan, and without Jetpack's limit, which allows
+    150 calls a minute and therefore less than an order a second.
+    """
+    bucket, restored, limit = (20_000, 1_000, None) if busy else (2_000, 100, 150)
+    shop = ShopifySimulator(
+        shop=f"{slug}.myshopify.com",
+        seed=seed,
+        accept_http_addresses=True,
+        bucket_size=bucket,
+        restore_rate=restored,
+    )
+    jetpack = JetpackSimulator(seed=seed, webhook_secret=JETPACK_SECRET, rate_limit_per_minute=limit)
     with shop, jetpack:
-        subscribe(shop, stack.webhook_url("shopify", slug))
+        subscribe_to_shop(shop, stack.webhook_url("shopify", slug))
+        subscribe_to_jetpack(jetpack, stack.webhook_url("jetpack", slug))
         for sku in SKUS:
             shop.add_product(sku, on_hand=on_hand)
             jetpack.add_product(sku, on_hand)

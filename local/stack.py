@@ -9,6 +9,8 @@ that the template gives the function, so a missing statement fails here as it wo
 What AWS does and this version of MiniStack does not, with what we do about it (here, never in the template):
 
 - An HTTP API's `Body` is not read, so the API has no routes: `_create_routes` reads the deployed body and makes them.
+- SQS batches are held against actions that do not exist (`sqs:SendMessageBatch`; on AWS `sqs:SendMessage` covers
+  them): `_grant_batches` adds them where the template grants the single action.
 - `DefaultRouteSettings` (throttling) and the access log are stored and not obeyed.
 - Tables get no TTL and no point-in-time recovery from the template: expired items stay.
 - A FIFO event source works one batch at a time, whatever `MaximumConcurrency` says; two calls of one function for one
@@ -38,6 +40,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -48,6 +51,8 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType, TracebackType
+
+    from local.partners import ConnectedStore
 
 __all__ = [
     "AWS_SETTINGS",
@@ -172,6 +177,7 @@ class LocalStack:
             self._deploy()
             self._look_up()
             self._create_routes()
+            self._grant_batches()
             self._tell("The local stack is up")
             self._cleanup = cleanup.pop_all()
         return self
@@ -265,6 +271,17 @@ class LocalStack:
                 key = f"{method.upper()} {path}"
                 gateway.create_route(ApiId=api, RouteKey=key, Target=f"integrations/{integration['IntegrationId']}")
 
+    def _grant_batches(self) -> None:
+        iam = self.client("iam")
+        for name in [self._functions[each]["Role"].rpartition("/")[2] for each in self._functions]:
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                for statement in document["Statement"]:
+                    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                    if "sqs:SendMessage" in actions:
+                        statement["Action"] = [*actions, "sqs:SendMessageBatch"]
+                iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
+
     # ------------------------------------------------------------------ use
 
     @property
@@ -317,6 +334,19 @@ class LocalStack:
             text = f"{logical_id}: {result.get('errorType')}: {result.get('errorMessage')}"
             raise FunctionFailedError(text)
         return result
+
+    def warm_up(self) -> None:
+        """Let every function start once, so that what is watched next is not the start of this machine.
+
+        The intake gets three processes: partners send several webhooks at once.
+        """
+        stranger: dict[str, Any] = {"pathParameters": {"partner": "nobody", "store": "nobody"}}
+        empty: dict[str, Any] = {"Records": []}
+        calls = [("ReceiveWebhook", stranger)] * 3
+        calls += [(name, empty) for name in ("ForwardOrder", "SyncTracking", "PushInventory", "SweepOrders")]
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(self.tick, name, payload) for name, payload in calls]:
+                done.result()
 
     def logs(self, logical_id: str) -> str:
         """Give all that a function printed in calls that have ended, oldest first."""
@@ -476,6 +506,32 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _addresses(stack: LocalStack, connected: ConnectedStore) -> str:
+    """Say where everything is, and how to put something else in a simulator's place."""
+    slug, settings = connected.store.slug, stack.environment("SweepOrders")["SETTINGS_TABLE"]
+    shop, jetpack = connected.shop, connected.jetpack
+    return f"""
+AWS            {stack.endpoint_url}  (AWS_ENDPOINT_URL; any credentials, region us-east-1)
+Webhooks       {stack.webhook_url("{partner}", "{store}")}
+               partner: shopify or jetpack; the connected store is {slug!r}
+
+Shopify        {shop.url}  (simulator; token {shop.access_token}, webhook secret {shop.client_secret})
+Jetpack        {jetpack.url}  (simulator; token {jetpack.token}, channel {connected.store.jetpack.channel_id})
+  place an order   curl -d '{{"lines": [{{"sku": "TEA-250", "quantity": 2, "price": "12.50"}}]}}' \\
+                        {shop.url}/_simulator/create_order
+  ship everything  curl -d '{{"which": "REFERENCE"}}' {jetpack.url}/_simulator/ship
+                   (references: curl -d '{{}}' {jetpack.url}/_simulator/books)
+
+To put another server in a partner's place, write its address (`shopify.admin_url` or `jetpack.api_url`) to
+table {settings}, item pk STORE#{slug}, sk STORE. Only a stage that is
+not production takes an address that is not the vendor's own.
+
+Schedules do not tick by themselves here. To let the minute pass:
+  make invoke FUNCTION=SweepOrders EVENT=events/sweep_orders.schedule_due.json
+
+Ctrl-C ends it."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the local stack until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description="Run Jetbridge on this machine.")
@@ -483,12 +539,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, default=STATE_FILE, help="where to leave the addresses for `make invoke`")
     options = parser.parse_args(arguments)
     tell = functools.partial(print, flush=True)
+    from local.partners import connected_store  # it needs this module
+
     try:
-        with LocalStack(port=options.port, tell=tell) as stack, stack.state.written(options.state):
-            # Partner simulators and a connected store belong here, inside the block, so that they end with it.
-            print(f"AWS:      {stack.endpoint_url}")
-            print(f"Webhooks: {stack.webhook_url('{partner}', '{store}')}")
-            print("Ctrl-C ends it.", flush=True)
+        with (
+            LocalStack(port=options.port, tell=tell) as stack,
+            connected_store(stack) as connected,
+            stack.state.written(options.state),
+        ):
+            print(_addresses(stack, connected), flush=True)
             threading.Event().wait()
     except StackError as error:
         print(error, file=sys.stderr)
