@@ -113,9 +113,10 @@ class Storm:
     def calm(self) -> None:
         """Fair weather, and time for every poll to come round."""
         self.faults_left = self.kills_left = 0
-        self.bridge.settle(100)
-        self.bridge.pass_time(timedelta(hours=7))
-        self.bridge.settle(3)
+        self.bridge.settle(80)
+        for hours in (3, 7, 25):
+            self.bridge.pass_time(timedelta(hours=hours))
+            self.bridge.settle(3)
 
     def balanced(self) -> None:
         """Nothing lost, nothing twice, and the sums agree."""

@@ -48,7 +48,7 @@ def test_only_due_orders_are_woken_by_the_way_that_is_due(bridge: Bridge) -> Non
     bridge.put(replace(bridge.order, financial_status="PAID"))
     bridge.drain()
     assert bridge.record().next_look is NextLook.TRACK
-    bridge.pass_time(31 * MINUTE)
+    bridge.pass_time(121 * MINUTE)
     due(bridge)
     assert [wake_up.id for wake_up in bridge.tracking_queue.sent] == [ORDER_ID]
     assert not bridge.order_queue.sent

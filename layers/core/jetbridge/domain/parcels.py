@@ -80,8 +80,13 @@ def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -
     return tuple(units.items())
 
 
+SEEN_IN_SHIPMENTS = frozenset({"jetpack_hold", "jetpack_exception", "cancelled_at_jetpack"})
+
+
 def _trouble(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Hold | None:
     """Say what Jetpack says against shipping. Its names are kept as they are, the unknown ones too."""
+    if consignment.trouble and consignment.trouble.reason not in SEEN_IN_SHIPMENTS:
+        return consignment.trouble  # not said by the shipments, so not lifted by them
     alive = [shipment for shipment in seen.shipments if not shipment.cancelled]
     if seen.shipments and not alive and not consignment.cancel_asked:
         return continued(Hold("cancelled_at_jetpack", now, "cancelled in Jetpack, not by us"), consignment.trouble)
@@ -99,11 +104,24 @@ def missing_at_jetpack(consignment: Consignment, now: datetime) -> Consignment:
 
 
 def unannounced(record: OrderRecord, now: datetime) -> Iterator[tuple[Consignment, Parcel]]:
-    """Find the parcels the customer has not been told of, and nobody is telling just now."""
+    """Find the parcels the customer has not been told of, and nobody is telling just now.
+
+    One that failed is tried again when its time comes: a person may have put the shop right.
+    """
     for consignment in record.live:
         for parcel in consignment.parcels:
-            if parcel.state is ParcelState.ANNOUNCING and (parcel.until is None or parcel.until <= now):
+            fresh = parcel.state is ParcelState.ANNOUNCING and parcel.until is None
+            waiting = parcel.state in {ParcelState.ANNOUNCING, ParcelState.FAILED} and parcel.until is not None
+            if fresh or (waiting and parcel.until is not None and parcel.until <= now):
                 yield consignment, parcel
+
+
+def failure(record: OrderRecord) -> str:
+    """Say why a person must act for a parcel's sake, or nothing."""
+    for parcel in record.parcels:
+        if parcel.state is ParcelState.FAILED:
+            return f"parcel {parcel.shipment_id} left Jetpack, but the shop does not take its tracking number"
+    return ""
 
 
 def with_parcel(record: OrderRecord, consignment_n: int, parcel: Parcel) -> OrderRecord:

@@ -270,8 +270,10 @@ def status_of(record: OrderRecord) -> Status:  # noqa: PLR0911 - one return a st
 
 
 HELD_LOOK = timedelta(minutes=15)
-FORWARDED_LOOK = timedelta(minutes=30)
-SHIPPED_LOOK = timedelta(hours=6)
+FORWARDED_LOOK = timedelta(hours=2)
+SHIPPED_LOOK = timedelta(hours=24)
+"""Jetpack repeats its webhooks for a day, so polling is the net below them; each look costs one of its 150 calls."""
+
 WAITING_LOOK = timedelta(hours=6)
 STOP_FOLLOWING = timedelta(days=30)
 """Not every carrier ever reports a delivery (facts/shipbob.md section 14): after this a shipped order is left alone."""
@@ -316,6 +318,7 @@ def _track_by(record: OrderRecord, now: datetime) -> datetime | None:
     if all(each.complete and all(parcel.done for parcel in each.parcels) for each in followed):
         return None
     telling = [parcel.until or now for parcel in record.parcels if parcel.state is ParcelState.ANNOUNCING]
+    telling += [parcel.until for parcel in record.parcels if parcel.state is ParcelState.FAILED and parcel.until]
     if record.status is Status.SHIPPED and not telling:
         long_ago = now - (record.since or now) > STOP_FOLLOWING
         return None if long_ago else now + SHIPPED_LOOK

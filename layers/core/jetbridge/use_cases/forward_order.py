@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jetbridge.domain.holds import LIFTED_BY_SETTINGS, Hold, continued
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.order import Address, content_hash, digest
+from jetbridge.domain.parcels import failure
 from jetbridge.domain.planning import (
     Cancel,
     Create,
@@ -98,9 +99,9 @@ class _Forwarding:
             return self._source_failed(store, record, error)
         if order is None:
             return self._source_gone(store, record)
-        if record is None or record.order_id != order.id:
-            record = self.records.read(store.slug, order.id) or OrderRecord(store.slug, order.id)
-        return self._advance(store, order, record)
+        if wake_up.subject != "order":
+            record = self.records.read(store.slug, order.id)
+        return self._advance(store, order, record or OrderRecord(store.slug, order.id))
 
     def _source(self, shop: Shop) -> Order | None:
         if self.look.wake_up.subject == "fulfillment_order":
@@ -135,7 +136,8 @@ class _Forwarding:
         catalogue: Catalogue | None = None
         shipments: dict[int, JetpackOrder | None] | None = None
         for _ in range(STEPS):
-            record = replace(stored, name=order.name, created_at=stored.created_at or order.created_at)
+            created_at = stored.created_at or order.created_at
+            record = replace(stored, name=order.name, created_at=created_at, failed=failure(stored))
             planned = plan(order, record, store, look.clock(), catalogue=catalogue, shipments=shipments)
             try:
                 warehouse = look.partners.warehouse(store) if planned.needs or planned.action else None

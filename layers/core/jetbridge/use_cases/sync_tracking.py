@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.parcels import (
+    failure,
     missing_at_jetpack,
     still_to_announce,
     unannounced,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from jetbridge.ports import OrderRecords, Partners, Shop, StoreSettings, Warehouse
 
 BY = "sync_tracking"
+TRY_FAILED = timedelta(hours=6)
+"""When to ask again for a parcel that is for a person: the person may have put the shop right."""
+
 NOT_NOW = timedelta(minutes=15)
 """When the shop cannot take a parcel at the moment (a hold on its fulfillment order): when to ask again."""
 
@@ -147,7 +151,8 @@ class _Tracking:
             updated = with_shipments(consignment, jetpack_order, now) if jetpack_order else None
             record = record.with_consignment(updated or missing_at_jetpack(consignment, now))
         self._keep_finished(stored, record)
-        record = look.settle(replace(record, jetpack_looked_at=look.began, attempts=0, failing_since=None))
+        record = replace(record, jetpack_looked_at=look.began, attempts=0, failing_since=None)
+        record = look.settle(replace(record, failed=failure(record)))
         self._tell(stored, record)
         waiting = list(unannounced(record, now))
         if waiting:
@@ -208,18 +213,15 @@ class _Tracking:
         def merged(current: OrderRecord) -> OrderRecord:
             for n, parcel in told:
                 current = self._told(current, n, parcel)
-            return look.settle(current)
+            return look.settle(replace(current, failed=failure(current)))
 
         return look.finish("looked", look.merge(record, merged))
 
     def _told(self, record: OrderRecord, n: int, parcel: Parcel) -> OrderRecord:
         current = next((each for each in record.consignment(n).parcels if each.shipment_id == parcel.shipment_id), None)
-        if current is None or current.state is not ParcelState.ANNOUNCING:
+        if current is None or current.state in {ParcelState.ANNOUNCED, ParcelState.DELIVERED}:
             return record
-        failed = record.failed
-        if parcel.state is ParcelState.FAILED:
-            failed = f"parcel {parcel.shipment_id} left Jetpack, but the shop does not take its tracking number"
-        return replace(with_parcel(record, n, parcel), failed=failed)
+        return with_parcel(record, n, parcel)
 
     def _released(
         self, record: OrderRecord, waiting: list[tuple[Consignment, Parcel]], error: Exception
@@ -239,7 +241,7 @@ class _Tracking:
         look, number = self.look, parcel.shipment_id
         if order is None:
             look.did.append(f"parcel {number}: the order is gone at the source")
-            return replace(parcel, state=ParcelState.FAILED, until=None)
+            return replace(parcel, state=ParcelState.FAILED, until=look.clock() + TRY_FAILED)
         left = still_to_announce(parcel, order, store.locations, used)
         if left.held:
             look.did.append(f"parcel {number}: the shop holds its units, asking again")
@@ -249,7 +251,7 @@ class _Tracking:
             return replace(parcel, state=ParcelState.ANNOUNCED, fulfillment_id=left.known, url="", until=None)
         if not left.parts:
             look.did.append(f"parcel {number}: its units were removed or fulfilled by somebody else")
-            return replace(parcel, state=ParcelState.FAILED, until=None)
+            return replace(parcel, state=ParcelState.FAILED, until=look.clock() + TRY_FAILED)
         fulfillment_id = ""
         try:
             for part in left.parts:
