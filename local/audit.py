@@ -80,7 +80,7 @@ def audit(
         gone = 0 if order["cancelled"] else current
         result.note("doubled", name, there.units - max(gone, sum(there.shipped.values())), "more than the order holds")
         _compare_waiting(result, order, ours, there, name)
-        if not (order["cancelled"] and record.failed):
+        if not (order["cancelled"] and record.needs_person):
             # A parcel that left before its order was cancelled cannot be told to the shop: a person knows of it.
             _compare_parcels(result, order, there, name)
     for number, there in held_at_jetpack.items():

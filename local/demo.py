@@ -237,7 +237,7 @@ class Demo:
                 self._timeline(placed.number, f"{placed.name} ({kind})")
         records = self.records()
         for record in [each for each in records.values() if each.status is Status.FAILED][:3]:
-            self._timeline(record.order_id, f"{record.name}, which needs a person: {record.failed}")
+            self._timeline(record.order_id, f"{record.name}, which needs a person: {record.needs_person}")
         ledger = balance(records.values())
         units = ", ".join(f"{state} {count}" for state, count in sorted(ledger.units.items()))
         self.console.print(f"Ledger: {ledger.ordered} units ordered = {units}")

@@ -60,12 +60,13 @@ def forwarded(order: Order, **changes: object) -> OrderRecord:
     """A record with one live consignment that holds every unit of the order."""
     lines = tuple(ConsignedLine(line.id, line.sku, line.quantity) for line in order.lines)
     facts: dict[str, object] = {
+        "lines": lines,
         "state": ConsignmentState.LIVE,
         "sent_hash": source_hash(order),
         "jetpack_order_id": "60000456",
         "forwarded_at": NOW - 5 * MINUTE,
     }
-    consignment = Consignment(1, f"{STORE}:{ORDER_ID}:1", lines, **(facts | changes))  # type: ignore[arg-type]
+    consignment = Consignment(1, f"{STORE}:{ORDER_ID}:1", **(facts | changes))  # type: ignore[arg-type]
     ordered = sum(line.quantity for line in order.lines)
     return replace(NEW, consignments=(consignment,), ordered=ordered, version=2)
 
@@ -265,7 +266,11 @@ def test_units_added_to_a_forwarded_order_become_the_next_consignment() -> None:
 
 CHANGES = [
     {"cancelled_at": NOW},
-    {"lines": (a_line(quantity=2, current=1),)},
+    {
+        "lines": (a_line(quantity=2, current=1),),
+        "fulfillment_orders": (a_fulfillment_order((a_line(quantity=2, current=1),)),),
+    },
+    {"fulfillment_orders": (a_fulfillment_order((a_line(quantity=2),), location_id=FOREIGN_LOCATION),)},
     {"shipping_address": replace(an_order().shipping_address, address1="2 Elsewhere St")},  # type: ignore[type-var]
     {"shipping_method": "Express"},
 ]
@@ -287,7 +292,6 @@ def test_a_change_of_the_source_takes_back_what_was_not_picked(change: dict[str,
     [
         a_jetpack_order(a_shipment(1, "Processing", details=("Picked",))),
         a_jetpack_order(a_shipment(1, "NewStatus")),
-        None,
     ],
 )
 def test_what_may_be_picked_is_left_to_a_person_and_not_asked_for_twice(
@@ -301,6 +305,53 @@ def test_what_may_be_picked_is_left_to_a_person_and_not_asked_for_twice(
     assert decided.record.hold.reason in {"cancel_refused", "edit_refused"}
     again = decide(changed, decided.record, shipments={1: a_jetpack_order()})
     assert again.action is None
+
+
+def test_what_jetpack_does_not_show_is_never_taken_for_gone() -> None:
+    order = an_order()
+    changed = replace(order, shipping_method="Express")
+    young = decide(changed, forwarded(order, forwarded_at=NOW - MINUTE), shipments={1: None})
+    assert young.action is None
+    assert young.record.hold is None
+    assert young.record.due_at == NOW + MINUTE
+    old = decide(changed, forwarded(order, forwarded_at=NOW - 60 * MINUTE), shipments={1: None})
+    assert old.action is None
+    assert old.record.status is Status.HELD
+    assert isinstance(decide(changed, old.record, shipments={1: a_jetpack_order()}).action, Cancel), "it showed up"
+
+
+def test_a_refund_of_units_long_shipped_takes_nothing_back() -> None:
+    """The count of a line falls with such a refund; what open fulfillment orders still want is wanted."""
+    line = a_line(quantity=2, current=1)
+    order = an_order(
+        line,
+        fulfillments=(a_fulfillment(1, "BY HAND", ("1", 1)),),
+        fulfillment_orders=(a_fulfillment_order((line,), remaining={"1": 1}),),
+    )
+    action = decide(order).action
+    assert isinstance(action, Create)
+    assert [line.quantity for line in action.lines] == [1]
+    lines = (ConsignedLine(line.id, line.sku, 1),)
+    consigned = replace(forwarded(order, lines=lines), ordered=2)
+    decided = decide(order, consigned, catalogue=None)
+    assert decided.needs == frozenset()
+    assert decided.action is None
+    assert units_by_state(decided.record) == {UnitState.FORWARDED: 1, UnitState.ELSEWHERE: 1}
+
+
+def test_an_order_cancelled_by_both_sides_is_simply_cancelled() -> None:
+    order = an_order(a_line(quantity=2))
+    gone = a_jetpack_order(a_shipment(1, "Cancelled"))
+    decided = decide(replace(order, cancelled_at=NOW), forwarded(order), shipments={1: gone})
+    assert decided.action is None
+    assert decided.record.status is Status.CANCELLED
+
+
+def test_a_cancelled_sibling_does_not_keep_the_rest_from_being_taken_back() -> None:
+    order = an_order(a_line(quantity=2))
+    partly = a_jetpack_order(a_shipment(1, "Cancelled"), a_shipment(2, "Processing"))
+    decided = decide(replace(order, cancelled_at=NOW), forwarded(order), shipments={1: partly})
+    assert isinstance(decided.action, Cancel)
 
 
 def test_only_a_cancel_we_asked_for_and_saw_frees_the_units() -> None:

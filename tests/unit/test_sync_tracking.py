@@ -19,6 +19,7 @@ from jetbridge.errors import (
 )
 from tests.bridge import Bridge, Killed
 from tests.builders import MINUTE, ORDER_ID, STORE, a_fulfillment, a_fulfillment_order, a_line, an_order
+from tests.fake_partners import Fault
 
 if TYPE_CHECKING:
     from jetbridge.ports import ParcelAnnouncement
@@ -235,7 +236,7 @@ def test_a_parcel_whose_units_somebody_else_fulfilled_is_for_a_person() -> None:
     bridge.the_warehouse.ship("70000001", "1Z1")
     bridge.track()
     assert bridge.record().status is Status.FAILED
-    assert "70000001" in bridge.record().failed
+    assert "70000001" in bridge.record().needs_person
     assert not bridge.told()
     version = bridge.record().version
     bridge.settle(60)
@@ -244,7 +245,7 @@ def test_a_parcel_whose_units_somebody_else_fulfilled_is_for_a_person() -> None:
     bridge.pass_time(timedelta(hours=6))
     bridge.settle(3)
     assert bridge.record().status is Status.SHIPPED, "somebody put it right"
-    assert not bridge.record().failed
+    assert not bridge.record().needs_person
 
 
 def test_a_parcel_somebody_else_announced_with_its_number_is_done() -> None:
@@ -299,3 +300,72 @@ def test_a_shipped_order_nobody_reports_delivered_is_left_alone_after_a_month() 
         bridge.sweep_due()
     assert bridge.record().status is Status.SHIPPED
     assert bridge.record().due_at is None
+
+
+def test_a_shipment_tells_its_own_units_even_when_its_sibling_was_cancelled() -> None:
+    bridge = forwarded({"TEA-250": 2}, {"TEA-250": 1, "JAM-1": 1})
+    bridge.the_warehouse.cancel_by_person("70000001")
+    bridge.the_warehouse.ship("70000002", "1Z2")
+    bridge.track()
+    assert dict(bridge.record().parcels[0].units) == {"1": 1, "2": 1}
+    assert bridge.record().status is Status.HELD
+    trouble = bridge.record().consignments[0].trouble
+    assert trouble
+    assert trouble.reason == "cancelled_at_jetpack"
+
+
+def test_two_parcels_under_one_number_are_both_told() -> None:
+    bridge = forwarded({"TEA-250": 2}, {"TEA-250": 1, "JAM-1": 1})
+    for shipment in ("70000001", "70000002"):
+        bridge.the_warehouse.ship(shipment, "1ZSAME")
+        bridge.track()
+    assert bridge.told() == {"1ZSAME": 2}
+    assert all(line.remaining == 0 for each in bridge.order.fulfillment_orders for line in each.lines)
+
+
+def test_a_number_changed_before_anybody_was_told_is_the_one_told() -> None:
+    bridge = forwarded()
+    bridge.the_warehouse.ship("70000001", "1ZOLD")
+    bridge.the_shop.fail("read_order", PartnerUnavailableError())
+    bridge.track()
+    bridge.the_warehouse.ship("70000001", "1ZNEW")
+    bridge.settle(5)
+    assert bridge.told() == {"1ZNEW": 1}
+
+
+def test_a_shop_that_is_down_for_long_is_asked_less_and_less_and_then_a_person() -> None:
+    bridge = forwarded()
+    bridge.the_warehouse.ship("70000001", "1Z1")
+    bridge.the_shop.draw_fault = lambda call: Fault(PartnerUnavailableError()) if call == "read_order" else None
+    bridge.track()
+    calls = bridge.the_shop.calls["read_order"]
+    bridge.settle(180)
+    assert bridge.the_shop.calls["read_order"] - calls < 25
+    for _ in range(17 * 24):
+        bridge.pass_time(timedelta(hours=1))
+        bridge.sweep_due()
+    assert bridge.record().status is Status.FAILED
+    bridge.the_shop.draw_fault = lambda _: None
+    bridge.settle(90)
+    assert bridge.told() == {"1Z1": 1}
+    assert bridge.record().status is Status.SHIPPED
+
+
+def test_a_webhook_before_jetpack_shows_the_order_at_all_is_no_cancel() -> None:
+    bridge = Bridge(lag=timedelta(seconds=60))
+    bridge.put(an_order())
+    bridge.forward()
+    bridge.track()
+    assert bridge.record().status is Status.FORWARDED
+
+
+def test_what_we_asked_to_cancel_and_later_see_cancelled_is_sent_anew_if_wanted() -> None:
+    bridge = forwarded(lag=timedelta(seconds=70))
+    wanted = bridge.order
+    bridge.put(replace(wanted, shipping_method="Express"))
+    bridge.the_warehouse.fail("cancel_order", OutcomeUnknownError(), after=True)
+    bridge.forward()
+    bridge.put(wanted)
+    bridge.settle(200)
+    assert bridge.record().status is Status.FORWARDED
+    assert bridge.units_at_jetpack() == {"TEA-250": 3, "JAM-1": 1}

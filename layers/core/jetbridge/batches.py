@@ -20,12 +20,18 @@ _log = logging.getLogger(__name__)
 BatchResponse = dict[str, list[dict[str, str]]]
 
 
-def _groups(records: Iterable[Mapping[str, Any]]) -> list[list[tuple[str, WakeUp]]]:
+def _groups(records: Iterable[Mapping[str, Any]]) -> tuple[list[list[tuple[str, WakeUp]]], list[str]]:
     groups: dict[str, list[tuple[str, WakeUp]]] = {}
+    unreadable: list[str] = []
     for record in records:
-        wake_up = WakeUp.from_json(record["body"])
-        groups.setdefault(wake_up.group, []).append((record["messageId"], wake_up))
-    return list(groups.values())
+        try:
+            wake_up = WakeUp.from_json(record["body"])
+        except ValueError as error:
+            log_failure(error, subject="unreadable message")
+            unreadable.append(record["messageId"])
+        else:
+            groups.setdefault(wake_up.group, []).append((record["messageId"], wake_up))
+    return list(groups.values()), unreadable
 
 
 class BatchWorker:
@@ -44,14 +50,12 @@ class BatchWorker:
 
         Returns:
             What Lambda expects from a handler that reports partial batch failures, and what each look returned.
-
-        Raises:
-            ValueError: A body is none of ours. The batch comes again and ends in the dead-letter queue.
+            A body that is none of ours fails alone, and ends in the dead-letter queue.
         """
-        groups = _groups(event["Records"])
+        groups, unreadable = _groups(event["Records"])
         newest = [max((wake_up for _, wake_up in group), key=lambda wake_up: wake_up.seen_at) for group in groups]
         futures = [self._pool.submit(look, wake_up) for wake_up in newest]
-        failed: list[dict[str, str]] = []
+        failed = [{"itemIdentifier": message_id} for message_id in unreadable]
         results: list[T] = []
         for group, future in zip(groups, futures, strict=True):
             try:

@@ -5,6 +5,7 @@ Imports are inside the factories, so that each function loads only what it uses.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -13,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from jetbridge.config import production, settings_for
+from jetbridge.errors import ConfigurationError, CredentialsRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from aws_lambda_powertools import Logger, Metrics
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -93,6 +95,16 @@ class LookPorts(TypedDict):
     jitter: Callable[[], float]
 
 
+@contextlib.contextmanager
+def _as_broken_connection(partner: str) -> Iterator[None]:
+    """A store set up wrongly holds its own orders and nobody else's."""
+    try:
+        yield
+    except (ConfigurationError, KeyError):
+        message = "the store's settings or credentials cannot be used"
+        raise CredentialsRejectedError(message, partner=partner, code="misconfigured") from None
+
+
 class ConnectedPartners:
     """Partners of every store, each connected once for as long as its settings stay the same."""
 
@@ -111,7 +123,8 @@ class ConnectedPartners:
             key = (store.slug, store.shopify)
             if key not in self._shops:
                 token = self._token(store.slug, "shopify", "access_token")
-                self._shops[key] = ShopifyShop(store.shopify, token, production=self._production)
+                with _as_broken_connection("shopify"):
+                    self._shops[key] = ShopifyShop(store.shopify, token, production=self._production)
             return self._shops[key]
 
     def warehouse(self, store: Store) -> Warehouse:
@@ -122,13 +135,15 @@ class ConnectedPartners:
             key = (store.slug, store.jetpack)
             if key not in self._warehouses:
                 token = self._token(store.slug, "jetpack", "token")
-                self._warehouses[key] = JetpackWarehouse(store.jetpack, token, production=self._production)
+                with _as_broken_connection("jetpack"):
+                    self._warehouses[key] = JetpackWarehouse(store.jetpack, token, production=self._production)
             return self._warehouses[key]
 
     def _token(self, slug: str, partner: str, name: str) -> Callable[[bool], str]:
         def read(again: bool) -> str:  # noqa: FBT001 - a 401 asks for a fresh one
             credentials = self._credentials
-            return (credentials.read_again if again else credentials.read)(slug, partner)[name]
+            with _as_broken_connection(partner):
+                return (credentials.read_again if again else credentials.read)(slug, partner)[name]
 
         return read
 

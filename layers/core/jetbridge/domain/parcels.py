@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jetbridge.domain.holds import Hold, continued
+from jetbridge.domain.planning import READS_LAG
 from jetbridge.domain.record import Consignment, OrderRecord, Parcel, ParcelState
 
 if TYPE_CHECKING:
@@ -32,12 +33,11 @@ def with_shipments(consignment: Consignment, seen: JetpackOrder, now: datetime) 
     to do. A parcel never disappears, whatever Jetpack shows later.
     """
     parcels = {parcel.shipment_id: parcel for parcel in consignment.parcels}
-    alive = [shipment for shipment in seen.shipments if not shipment.cancelled]
     for shipment in seen.shipments:
         known = parcels.get(shipment.id)
-        if known is None and shipment.shipped:
-            before = replace(consignment, parcels=tuple(parcels.values()))
-            units = _units(before, shipment, only=len(alive) == 1)
+        if shipment.shipped and (known is None or not known.units):
+            others = tuple(parcel for parcel in parcels.values() if parcel.shipment_id != shipment.id)
+            units = _units(replace(consignment, parcels=others), shipment, only=len(seen.shipments) == 1)
             known = Parcel(
                 shipment.id,
                 units,
@@ -46,19 +46,24 @@ def with_shipments(consignment: Consignment, seen: JetpackOrder, now: datetime) 
                 shipment.carrier,
                 shipment.tracking_url,
             )
+        if known and known.state is ParcelState.ANNOUNCING and known.until is None and shipment.shipped:
+            # Nobody was told yet: what is told is what Jetpack says now.
+            number, carrier, url = shipment.tracking_number, shipment.carrier, shipment.tracking_url
+            known = replace(known, number=number, carrier=carrier, url=url)
         if known and known.state is ParcelState.ANNOUNCED and shipment.delivered:
             # The number has served: it moves to the parcel's own item, the record keeps what proves it was sent.
             known = replace(known, state=ParcelState.DELIVERED, carrier="", url="", until=None)
         if known:
             parcels[shipment.id] = known
-    return replace(consignment, parcels=tuple(parcels.values()), trouble=_trouble(consignment, seen, now))
+    updated = replace(consignment, parcels=tuple(parcels.values()))
+    return replace(updated, trouble=_trouble(updated, seen, now))
 
 
 def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -> tuple[tuple[LineId, int], ...]:
     """Tell whose units a shipment holds: by SKU, the same SKU on two lines in line order.
 
-    Shipments name no line and, for kits, only components (facts/shipbob.md section 7): the one shipment of an
-    order holds everything that is left of it.
+    Shipments name no line and, for kits, only components (facts/shipbob.md section 7): the one shipment an order
+    ever had, naming nothing we know, holds everything that is left of it.
     """
     left: Counter[LineId] = Counter()
     for line in consignment.lines:
@@ -66,8 +71,6 @@ def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -
     for parcel in consignment.parcels:
         for line_id, quantity in parcel.units:
             left[line_id] -= quantity
-    if only:
-        return tuple((line_id, quantity) for line_id, quantity in left.items() if quantity > 0)
     units: Counter[LineId] = Counter()
     for sku, quantity in shipment.items:
         wanted = quantity
@@ -77,6 +80,8 @@ def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -
                 units[line.line_id] += taken
                 left[line.line_id] -= taken
                 wanted -= taken
+    if not units and only:
+        return tuple((line_id, quantity) for line_id, quantity in left.items() if quantity > 0)
     return tuple(units.items())
 
 
@@ -85,20 +90,47 @@ SEEN_IN_SHIPMENTS = frozenset({"jetpack_hold", "jetpack_exception", "cancelled_a
 
 def _trouble(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Hold | None:
     """Say what Jetpack says against shipping. Its names are kept as they are, the unknown ones too."""
-    if consignment.trouble and consignment.trouble.reason not in SEEN_IN_SHIPMENTS:
-        return consignment.trouble  # not said by the shipments, so not lifted by them
+    before = consignment.trouble
+    if before and before.reason not in SEEN_IN_SHIPMENTS and not (_as_meant(consignment, seen) or consignment.complete):
+        return before  # the order there still is not what was meant
     alive = [shipment for shipment in seen.shipments if not shipment.cancelled]
-    if seen.shipments and not alive and not consignment.cancel_asked:
-        return continued(Hold("cancelled_at_jetpack", now, "cancelled in Jetpack, not by us"), consignment.trouble)
+    if seen.shipments and not alive:
+        return continued(Hold("cancelled_at_jetpack", now, "cancelled in Jetpack"), before)
+    if len(alive) < len(seen.shipments) and _units_of(consignment, alive) < consignment.units:
+        return continued(Hold("cancelled_at_jetpack", now, "a part was cancelled in Jetpack"), before)
     for status, reason in (("OnHold", "jetpack_hold"), ("Exception", "jetpack_exception")):
         names = sorted({name for each in alive if each.status == status for name in each.details or (status,)})
         if names:
-            return continued(Hold(reason, now, ", ".join(names)), consignment.trouble)
+            return continued(Hold(reason, now, ", ".join(names)), before)
     return None
 
 
+def _as_meant(consignment: Consignment, seen: JetpackOrder) -> bool:
+    wanted: Counter[str] = Counter()
+    there: Counter[str] = Counter()
+    for line in consignment.lines:
+        wanted[line.sku] += line.quantity
+    for sku, quantity in seen.products:
+        there[sku] += quantity
+    return wanted == there
+
+
+def _units_of(consignment: Consignment, shipments: list[JetpackShipment]) -> int:
+    """Count the units shipments hold; all of them if they name nothing we know, as kits do."""
+    skus = {line.sku for line in consignment.lines}
+    items = [(sku, quantity) for shipment in shipments for sku, quantity in shipment.items]
+    if not any(sku in skus for sku, _ in items):
+        return consignment.units
+    return sum(quantity for sku, quantity in items if sku in skus)
+
+
 def missing_at_jetpack(consignment: Consignment, now: datetime) -> Consignment:
-    """Note that Jetpack no longer knows an order it confirmed: a person has to look (facts/shipbob.md section 7)."""
+    """Note that Jetpack no longer knows an order it confirmed: a person has to look (facts/shipbob.md section 7).
+
+    A young one is not shown yet, for reads lag: nothing is noted.
+    """
+    if consignment.forwarded_at and now - consignment.forwarded_at < READS_LAG:
+        return consignment
     hold = Hold("cancelled_at_jetpack", now, "Jetpack no longer knows this order")
     return replace(consignment, trouble=continued(hold, consignment.trouble))
 
@@ -114,14 +146,6 @@ def unannounced(record: OrderRecord, now: datetime) -> Iterator[tuple[Consignmen
             waiting = parcel.state in {ParcelState.ANNOUNCING, ParcelState.FAILED} and parcel.until is not None
             if fresh or (waiting and parcel.until is not None and parcel.until <= now):
                 yield consignment, parcel
-
-
-def failure(record: OrderRecord) -> str:
-    """Say why a person must act for a parcel's sake, or nothing."""
-    for parcel in record.parcels:
-        if parcel.state is ParcelState.FAILED:
-            return f"parcel {parcel.shipment_id} left Jetpack, but the shop does not take its tracking number"
-    return ""
 
 
 def with_parcel(record: OrderRecord, consignment_n: int, parcel: Parcel) -> OrderRecord:
@@ -147,7 +171,9 @@ class Announcement:
     """
 
 
-def still_to_announce(parcel: Parcel, order: Order, locations: frozenset[str], used: Counter[str]) -> Announcement:
+def still_to_announce(
+    parcel: Parcel, order: Order, locations: frozenset[str], used: Counter[str], others: frozenset[str] = frozenset()
+) -> Announcement:
     """Find the open fulfillment order lines that take a parcel's units.
 
     Args:
@@ -155,10 +181,11 @@ def still_to_announce(parcel: Parcel, order: Order, locations: frozenset[str], u
         order: The order as read before the first parcel was announced.
         locations: Our locations.
         used: Units of fulfillment order lines that parcels announced since that read have taken; added to.
+        others: The fulfillments of other parcels, which may travel under the same number.
     """
     known, told = "", Counter[str]()
     for fulfillment in order.fulfillments:
-        if fulfillment.counts and parcel.number in fulfillment.tracking_numbers:
+        if fulfillment.id not in others and fulfillment.counts and parcel.number in fulfillment.tracking_numbers:
             known = known or fulfillment.id
             told.update(dict(fulfillment.units))
     parts: dict[str, dict[str, dict[str, int]]] = {}

@@ -39,6 +39,13 @@ ROUTING_LOOK = timedelta(minutes=1)
 """Fulfillment orders are made by a background job after the order (facts/shopify.md section 6)."""
 
 
+OLD_ROUTING_LOOK = timedelta(minutes=15)
+"""An order that was not routed by then waits for something else; its change is found by the sweep, too."""
+
+READS_LAG = timedelta(minutes=5)
+"""Until then an order we created may not be shown by Jetpack's reads (facts/shipbob.md section 6)."""
+
+
 class Need(StrEnum):
     """What has to be read before the plan can go on."""
 
@@ -174,10 +181,11 @@ def _account(order: Order, record: OrderRecord, store: Store, now: datetime) -> 
     rests: list[_Rest] = []
     for line in order.lines:
         left = max(0, line.quantity - consigned[line.id])
-        for state, quantity in (
-            (UnitState.ELSEWHERE, elsewhere[line.id]),
-            (UnitState.REMOVED, line.quantity - line.current_quantity),
-        ):
+        at_jetpack = max(0, consigned[line.id] - ours[line.id])
+        # Refunds of units long shipped lower the count too: what open fulfillment orders still want is not removed.
+        wanted = max(0, sum(_open_remaining(order, line.id, store)) - at_jetpack)
+        gone = min(line.quantity - line.current_quantity, left - elsewhere[line.id] - wanted)
+        for state, quantity in ((UnitState.ELSEWHERE, elsewhere[line.id]), (UnitState.REMOVED, gone)):
             taken = max(0, min(left, quantity))
             places[state] += taken
             left -= taken
@@ -190,7 +198,7 @@ def _account(order: Order, record: OrderRecord, store: Store, now: datetime) -> 
         elif line.gift_card or not line.requires_shipping:
             rests.append(_Rest(line.id, left, _Gate(UnitState.EXCLUDED, "digital")))
         else:
-            rests += _open_units(order, line.id, left, max(0, consigned[line.id] - ours[line.id]), store, now)
+            rests += _open_units(order, line.id, left, at_jetpack, store, now)
     return places, rests
 
 
@@ -217,7 +225,8 @@ def _open_units(  # noqa: PLR0913, PLR0917 - the units, and what their gates loo
                 yield _Rest(line_id, quantity, gate)
     if left > 0:
         # No open fulfillment order names these units yet, or the one that did is being replaced.
-        yield _Rest(line_id, left, _Gate(UnitState.WAITING, "routing", until=now + ROUTING_LOOK))
+        look = ROUTING_LOOK if now - order.created_at < OLD_ROUTING_LOOK else OLD_ROUTING_LOOK
+        yield _Rest(line_id, left, _Gate(UnitState.WAITING, "routing", until=now + look))
 
 
 # -- the gates of the whole order, in their fixed order -----------------------------------------------------
@@ -314,16 +323,38 @@ def _first_stop(gates: Mapping[str, Callable[[], _Gate]]) -> tuple[_Gate, list[s
 # -- consignments that exist already --------------------------------------------------------------------------
 
 
-def _unwanted(order: Order, record: OrderRecord) -> Consignment | None:
-    """Find a consignment holding units that were cancelled, removed, or fulfilled by somebody else since."""
-    _, elsewhere = fulfilled_by_us_and_elsewhere(order, record)
-    free = {line.id: 0 if order.cancelled_at else line.current_quantity - elsewhere[line.id] for line in order.lines}
-    for consignment in record.live:
-        for line in consignment.lines:
-            free[line.line_id] = free.get(line.line_id, 0) - line.quantity
+def _open_remaining(order: Order, line_id: LineId, store: Store) -> tuple[int, int]:
+    """Count the units of a line that open fulfillment orders still want sent: from our locations, from others."""
+    ours = others = 0
+    for fulfillment_order in order.fulfillment_orders:
+        if not fulfillment_order.closed:
+            units = sum(line.remaining for line in fulfillment_order.lines if line.line_id == line_id)
+            if fulfillment_order.location_id in store.locations:
+                ours += units
+            else:
+                others += units
+    return ours, others
+
+
+def _unwanted(order: Order, record: OrderRecord, store: Store) -> Consignment | None:
+    """Find a consignment holding units the source no longer wants from us: cancelled, removed, moved or sent by others.
+
+    Both counts must say so. The line's count alone falls with refunds of units long shipped, and fulfillment
+    orders alone vanish for a moment whenever they are replaced.
+    """
+    ours, elsewhere = fulfilled_by_us_and_elsewhere(order, record)
+    at_jetpack = _consigned(record)
+    at_jetpack.subtract(ours)
+    unwanted = set()
+    current = {line.id: line.current_quantity for line in order.lines}
+    for line_id, units in at_jetpack.items():
+        open_here, open_elsewhere = _open_remaining(order, line_id, store)
+        counted = current.get(line_id, 0) - ours[line_id] - elsewhere[line_id] - open_elsewhere
+        if units > 0 and (order.cancelled_at or (units > counted and units > open_here)):
+            unwanted.add(line_id)
     # The newest consignment goes first: the older one is further on its way.
     for consignment in reversed(record.live):
-        if not consignment.complete and any(free[line.line_id] < 0 for line in consignment.lines):
+        if not consignment.complete and any(line.line_id in unwanted for line in consignment.lines):
             return consignment
     return None
 
@@ -363,12 +394,16 @@ def plan(  # noqa: PLR0913 - everything a decision is made from, and nothing els
         At most one action, and the record as it stands if that action is not (yet) carried out.
     """
     for consignment in record.live:
+        if consignment.cancel_asked and consignment.trouble and consignment.trouble.reason == "cancelled_at_jetpack":
+            # We asked for it, and it was seen cancelled since: its units are free again.
+            back = record.with_consignment(cancelled(consignment))
+            return plan(order, back, store, now, catalogue=catalogue, shipments=shipments)
         if consignment.intent and now < consignment.intent.until:
             return _stand(record, order, store, now, trace=("an effect is under way",))
         if consignment.intent or consignment.state is ConsignmentState.CREATING:
             action = consignment.intent.action if consignment.intent else "create"
             return Plan(record, Resolve(consignment.n, action), trace=(f"outcome of {action} unknown: look first",))
-    unwanted = _unwanted(order, record)
+    unwanted = _unwanted(order, record, store)
     if edited := unwanted or _changed(order, record):
         if shipments is None:
             return Plan(record, needs=frozenset({Need.SHIPMENTS}))
@@ -393,13 +428,20 @@ def _edit(  # noqa: PLR0913, PLR0917 - everything the plan was made from
     intent and, once the cancel was seen, forwarded anew as the next consignment.
     """
     seen = shipments.get(edited.n)
-    if seen is not None and seen.cancelled and edited.cancel_asked:
+    if seen is not None and seen.cancelled and (edited.cancel_asked or order.cancelled_at):
+        # For a cancelled order nothing is sent anew, so whoever cancelled it at Jetpack did what we would have asked.
         done = record.with_consignment(cancelled(edited))
         return plan(order, done, store, now, catalogue=catalogue, shipments=shipments)
     change = fingerprint(order)
     if record.hold and record.hold.reason == refusal and record.hold.change == change:
         return _stand(record, order, store, now, hold=record.hold, trace=(f"{refusal}: a person decides",))
-    if seen is not None and not edited.parcels and not any(each.picked for each in seen.shipments):
+    if seen is None:
+        # Reads lag: a young order may not be shown yet, and absence is never evidence.
+        young = edited.forwarded_at is not None and now - edited.forwarded_at < READS_LAG
+        hold = None if young else Hold(refusal, now, f"Jetpack does not show consignment {edited.n}")
+        wake = now + ROUTING_LOOK if young else None
+        return _stand(record, order, store, now, hold=hold, wake=wake, trace=(f"{refusal}: not shown at Jetpack",))
+    if not edited.parcels and not any(each.picked and not each.cancelled for each in seen.shipments):
         return Plan(record, Cancel(edited.n, refusal), trace=(f"the source changed: cancel consignment {edited.n}",))
     hold = Hold(refusal, now, f"consignment {edited.n} was picked or shipped before the change", change)
     return _stand(record, order, store, now, hold=hold, trace=(f"{refusal}: too late at Jetpack",))
@@ -490,6 +532,7 @@ def _stand(  # noqa: PLR0913 - what was read, and what was decided about it
     *,
     gate: _Gate = _PASSED,
     hold: Hold | None = None,
+    wake: datetime | None = None,
     trace: tuple[str, ...] = (),
 ) -> Plan:
     """Write down where everything stands, when nothing is to be done now.
@@ -512,7 +555,9 @@ def _stand(  # noqa: PLR0913 - what was read, and what was decided about it
         hold=continued(hold, record.hold),
         reason=(hold.reason if hold else "") or (shown.reason if shown else ""),
     )
-    return Plan(settled(record, now, looked=NextLook.FORWARD, wake=[rest.gate.until for rest in rests]), trace=trace)
+    return Plan(
+        settled(record, now, looked=NextLook.FORWARD, wake=[wake, *(rest.gate.until for rest in rests)]), trace=trace
+    )
 
 
 def standing(

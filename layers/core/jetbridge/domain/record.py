@@ -200,10 +200,27 @@ class OrderRecord:
     seen_hash: str = ""
     """Hash of the source as kept in the snapshot."""
     attempts: int = 0
-    """Failed looks in a row."""
+    """Looks of the way forward that failed in a row."""
     failing_since: datetime | None = None
+    track_attempts: int = 0
+    """Looks of the way back that failed in a row."""
+    track_failing_since: datetime | None = None
     failed: str = ""
-    """Why a person must act, when one must."""
+    """Why a person must act on the way forward, when one must."""
+    track_failed: str = ""
+    """Why a person must act on the way back."""
+
+    @property
+    def needs_person(self) -> str:
+        """Why a person must act, or nothing."""
+        untold = [parcel.shipment_id for parcel in self.parcels if parcel.state is ParcelState.FAILED]
+        parcels = f"parcel {', '.join(untold)} left Jetpack, but the shop does not take its tracking number"
+        return self.failed or self.track_failed or (parcels if untold else "")
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the source was never read: an order without lines is not the same."""
+        return not self.ordered and not self.seen_hash
 
     def consignment(self, n: int) -> Consignment:
         """Give consignment `n`; KeyError when there is none."""
@@ -250,7 +267,7 @@ def status_of(record: OrderRecord) -> Status:  # noqa: PLR0911 - one return a st
     """Derive the status: the first that holds for some unit, in the order of DESIGN section 5."""
     units = units_by_state(record)
     shipped, open_at_jetpack = units[UnitState.SHIPPED], units[UnitState.FORWARDED]
-    if record.failed:
+    if record.needs_person:
         return Status.FAILED
     if record.hold or any(consignment.trouble for consignment in record.live):
         return Status.HELD
@@ -258,7 +275,7 @@ def status_of(record: OrderRecord) -> Status:  # noqa: PLR0911 - one return a st
         return Status.FORWARDING
     if shipped and (open_at_jetpack or units[UnitState.WAITING]):
         return Status.PARTIALLY_SHIPPED
-    if units[UnitState.WAITING] or not record.ordered:
+    if units[UnitState.WAITING] or record.unseen:
         return Status.WAITING
     if open_at_jetpack:
         return Status.FORWARDED
@@ -269,6 +286,7 @@ def status_of(record: OrderRecord) -> Status:  # noqa: PLR0911 - one return a st
     return Status.CANCELLED
 
 
+SAME_LOOK = timedelta(minutes=1)
 HELD_LOOK = timedelta(minutes=15)
 FORWARDED_LOOK = timedelta(hours=2)
 SHIPPED_LOOK = timedelta(hours=24)
@@ -304,12 +322,16 @@ def _kept(before: datetime | None, wanted: datetime | None, *, moved: bool) -> d
 def _forward_by(record: OrderRecord, now: datetime, wake: Iterable[datetime | None]) -> datetime | None:
     """Say when the source must be looked at: while units wait, are held, or an effect of ours is open."""
     units = units_by_state(record)
-    pending = units[UnitState.WAITING] or units[UnitState.HELD] or units[UnitState.FORWARDING] or not record.ordered
+    pending = units[UnitState.WAITING] or units[UnitState.HELD] or units[UnitState.FORWARDING] or record.unseen
     intents = [each.intent.until for each in record.live if each.intent]
-    if not (pending or intents or record.hold or record.failed):
+    intents += [now for each in record.live if each.cancel_asked and each.trouble and not each.intent]
+    wakes = [moment for moment in wake if moment]
+    if not (pending or intents or wakes or record.hold or record.failed):
         return None
     held = record.hold or any(each.trouble for each in record.live)
-    return min([now + (HELD_LOOK if held else WAITING_LOOK), *intents, *(moment for moment in wake if moment)])
+    # A moment that has passed is not a reason to look without end.
+    moments = [max(moment, now + SAME_LOOK) for moment in wakes]
+    return min([now + (HELD_LOOK if held else WAITING_LOOK), *intents, *moments])
 
 
 def _track_by(record: OrderRecord, now: datetime) -> datetime | None:
@@ -323,9 +345,6 @@ def _track_by(record: OrderRecord, now: datetime) -> datetime | None:
         long_ago = now - (record.since or now) > STOP_FOLLOWING
         return None if long_ago else now + SHIPPED_LOOK
     return min([now + (HELD_LOOK if any(each.trouble for each in followed) else FORWARDED_LOOK), *telling])
-
-
-SAME_LOOK = timedelta(minutes=1)
 
 
 def with_looks(record: OrderRecord, forward_at: datetime | None, track_at: datetime | None) -> OrderRecord:
@@ -364,11 +383,17 @@ def put_off(  # noqa: PLR0913 - what went wrong, and how long to wait
 
     `jitter` is a number from 0 to 1; `after` is the partner's own word on when to come again.
     """
-    since = record.failing_since or now
-    step = BACK_OFF[min(record.attempts, len(BACK_OFF) - 1)]
+    tracking = looked is NextLook.TRACK
+    attempts = record.track_attempts if tracking else record.attempts
+    since = (record.track_failing_since if tracking else record.failing_since) or now
+    step = BACK_OFF[min(attempts, len(BACK_OFF) - 1)]
     # The partner's word can only make it later: many orders told to come again in a second would come at once.
     again = now + max(after or timedelta(), step * (1 + jitter / 4))
-    failed = record.failed or (reason if now - since > GIVE_UP else "")
-    reason = record.reason or reason
-    later = replace(record, attempts=record.attempts + 1, failing_since=since, failed=failed, reason=reason)
+    given_up = reason if now - since > GIVE_UP else ""
+    if tracking:
+        later = replace(record, track_attempts=attempts + 1, track_failing_since=since)
+        later = replace(later, track_failed=record.track_failed or given_up)
+    else:
+        later = replace(record, attempts=attempts + 1, failing_since=since, failed=record.failed or given_up)
+        later = replace(later, reason=record.reason or reason)
     return looking_again(settled(later, now, looked=looked), looked, again)

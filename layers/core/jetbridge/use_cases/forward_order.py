@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from jetbridge.domain.holds import LIFTED_BY_SETTINGS, Hold, continued
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.order import Address, content_hash, digest
-from jetbridge.domain.parcels import failure
 from jetbridge.domain.planning import (
     Cancel,
     Create,
@@ -136,8 +135,7 @@ class _Forwarding:
         catalogue: Catalogue | None = None
         shipments: dict[int, JetpackOrder | None] | None = None
         for _ in range(STEPS):
-            created_at = stored.created_at or order.created_at
-            record = replace(stored, name=order.name, created_at=created_at, failed=failure(stored))
+            record = replace(stored, name=order.name, created_at=stored.created_at or order.created_at, failed="")
             planned = plan(order, record, store, look.clock(), catalogue=catalogue, shipments=shipments)
             try:
                 warehouse = look.partners.warehouse(store) if planned.needs or planned.action else None
@@ -417,7 +415,8 @@ class _Act:
         return look.merge(record, refused)
 
     def _not_asking(self, record: OrderRecord, n: int) -> OrderRecord:
-        return record.with_consignment(replace(record.consignment(n), intent=None))
+        """End the asking when it is known that nothing was cancelled."""
+        return record.with_consignment(replace(record.consignment(n), intent=None, cancel_asked=False))
 
     def _taken_back(self, record: OrderRecord, n: int) -> OrderRecord:
         back = record.with_consignment(cancelled(record.consignment(n)))
@@ -430,7 +429,12 @@ class _Act:
         if found and found.cancelled:
             self.look.did.append(f"{found.reference} was cancelled at Jetpack")
             return self.look.merge(record, lambda now: self._taken_back(now, n))
-        return self.look.merge(record, lambda now: self.look.settle(self._not_asking(now, n)))
+
+        def unresolved(current: OrderRecord) -> OrderRecord:
+            # Perhaps it was cancelled and is not shown yet: that we asked stays on the record.
+            return self.look.settle(current.with_consignment(replace(current.consignment(n), intent=None)))
+
+        return self.look.merge(record, unresolved)
 
 
 def _skus(products: Iterable[tuple[str, int]]) -> Counter[str]:

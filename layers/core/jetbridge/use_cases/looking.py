@@ -111,6 +111,8 @@ class Look:
         now = self.clock()
         if isinstance(error, CredentialsRejectedError):
             hold = Hold("connection_broken", now, f"{error.partner or 'the partner'} refuses our credentials")
+            if record.hold and record.hold.change:
+                hold = record.hold  # what a partner refused for good must not be asked again
             held = settled(replace(record, hold=continued(hold, record.hold)), now, looked=self.way)
             return looking_again(held, self.way, now + HELD_LOOK)
         after = None
@@ -145,9 +147,13 @@ def look_until_written(begin: Callable[[], Look], run: Callable[[Look], Looked])
     Raises:
         ConflictError: It happened again and again; the message comes again.
     """
+    did: list[str] = []
+    trace: list[str] = []
     for _ in range(STARTS):
+        look = begin()
+        look.did, look.trace = did, trace  # an effect that happened is told, however the look ends
         try:
-            return run(begin())
+            return run(look)
         except OvertakenError:
             continue
     raise ConflictError

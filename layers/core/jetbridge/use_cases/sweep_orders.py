@@ -8,7 +8,7 @@ from itertools import batched
 from typing import TYPE_CHECKING
 
 from jetbridge.domain.record import NextLook, Status
-from jetbridge.errors import PartnerError
+from jetbridge.errors import JetbridgeError
 from jetbridge.messages import WakeUp
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def sweep_changed(
             for wake_ups in batched(_changed(store, partners, since), AT_ONCE, strict=False):
                 order_queue.send(wake_ups)
                 swept.woken += len(wake_ups)
-        except PartnerError as error:
+        except JetbridgeError as error:
             swept.failed[slug] = str(error)
             continue
         runtime.save_cursor(slug, CURSOR, began)

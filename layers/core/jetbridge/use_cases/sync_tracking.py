@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.parcels import (
-    failure,
     missing_at_jetpack,
     still_to_announce,
     unannounced,
@@ -105,7 +104,7 @@ class _Tracking:
                 record = self.records.read(store.slug, OrderId(found[1]))
                 if record is None:
                     return look.finish("foreign_order", None)
-                seen = {found[2]: named}
+                seen = {**self._orders_of(record, warehouse, but=found[2]), found[2]: named}
         except PartnerError as error:
             return self._put_off(store, record, error)
         return self._advance(store, record, seen)
@@ -116,11 +115,11 @@ class _Tracking:
             jetpack_order_id = warehouse.order_of_shipment(wake_up.id)
         return warehouse.read_order(jetpack_order_id) if jetpack_order_id else None
 
-    def _orders_of(self, record: OrderRecord, warehouse: Warehouse) -> dict[int, JetpackOrder | None]:
+    def _orders_of(self, record: OrderRecord, warehouse: Warehouse, *, but: int = 0) -> dict[int, JetpackOrder | None]:
         return {
             each.n: warehouse.read_order(each.jetpack_order_id)
             for each in record.live
-            if each.state is ConsignmentState.LIVE and each.jetpack_order_id
+            if each.state is ConsignmentState.LIVE and each.jetpack_order_id and each.n != but
         }
 
     def _put_off(self, store: Store, record: OrderRecord | None, error: PartnerError) -> Looked:
@@ -151,12 +150,12 @@ class _Tracking:
             updated = with_shipments(consignment, jetpack_order, now) if jetpack_order else None
             record = record.with_consignment(updated or missing_at_jetpack(consignment, now))
         self._keep_finished(stored, record)
-        record = replace(record, jetpack_looked_at=look.began, attempts=0, failing_since=None)
-        record = look.settle(replace(record, failed=failure(record)))
+        record = replace(record, jetpack_looked_at=look.began)
         self._tell(stored, record)
         waiting = list(unannounced(record, now))
         if waiting:
-            return self._announce(store, record, waiting)
+            return self._announce(store, look.settle(record), waiting)
+        record = look.settle(_succeeded(record))
         record = self._look_once_more(stored, record)
         if unchanged(stored, record, now):
             return look.finish("unchanged", stored)
@@ -208,12 +207,16 @@ class _Tracking:
             look.did.append(f"shop not read: {type(error).__name__}")
             return look.finish("put_off", self._released(record, waiting, error))
         used: Counter[str] = Counter()
-        told = [(each.n, self._tell_shop(shop, store, order, parcel, used)) for each, parcel in waiting]
+        told: list[tuple[int, Parcel]] = []
+        for consignment, parcel in waiting:
+            known = [*record.parcels, *(each for _, each in told)]
+            others = frozenset(each.fulfillment_id for each in known if each.shipment_id != parcel.shipment_id)
+            told.append((consignment.n, self._tell_shop(shop, store, order, parcel, used, others)))
 
         def merged(current: OrderRecord) -> OrderRecord:
             for n, parcel in told:
                 current = self._told(current, n, parcel)
-            return look.settle(replace(current, failed=failure(current)))
+            return look.settle(_succeeded(current))
 
         return look.finish("looked", look.merge(record, merged))
 
@@ -236,13 +239,15 @@ class _Tracking:
 
         return look.merge(record, free)
 
-    def _tell_shop(self, shop: Shop, store: Store, order: Order | None, parcel: Parcel, used: Counter[str]) -> Parcel:
+    def _tell_shop(  # noqa: PLR0913, PLR0917 - the parcel, and all it is told by
+        self, shop: Shop, store: Store, order: Order | None, parcel: Parcel, used: Counter[str], others: frozenset[str]
+    ) -> Parcel:
         """Announce one parcel, unless the shop shows it already. Returns it with what came of it."""
         look, number = self.look, parcel.shipment_id
         if order is None:
             look.did.append(f"parcel {number}: the order is gone at the source")
             return replace(parcel, state=ParcelState.FAILED, until=look.clock() + TRY_FAILED)
-        left = still_to_announce(parcel, order, store.locations, used)
+        left = still_to_announce(parcel, order, store.locations, used, others)
         if left.held:
             look.did.append(f"parcel {number}: the shop holds its units, asking again")
             return replace(parcel, until=look.clock() + NOT_NOW)
@@ -265,6 +270,11 @@ class _Tracking:
             return replace(parcel, until=look.clock() + wait)
         look.did.append(f"announced parcel {number} to the customer")
         return replace(parcel, state=ParcelState.ANNOUNCED, fulfillment_id=fulfillment_id, url="", until=None)
+
+
+def _succeeded(record: OrderRecord) -> OrderRecord:
+    """Forget the failures of the way back, after a whole look of it."""
+    return replace(record, track_attempts=0, track_failing_since=None, track_failed="")
 
 
 _WORDS = {
