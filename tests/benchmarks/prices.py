@@ -23,7 +23,7 @@ GB_SECOND = 13.3334
 LOG_KB = 0.50
 
 # Assumptions, on the dear side: nothing is remembered from the order before.
-INTAKE_GB, WORKER_GB = 0.25, 0.5
+INTAKE_GB, WORKER_GB = 0.25, 0.25
 INTAKE_SECONDS = 0.020
 OWN_SECONDS = 0.010
 AWS_CALL_SECONDS = 0.008
@@ -42,7 +42,7 @@ AT_WAREHOUSE, IN_TRANSIT = timedelta(hours=24), timedelta(hours=72)
 ASSUMPTIONS = (
     "us-east-1, arm64, no free tier; settings and secrets are read each time",
     (
-        f"the intake runs {INTAKE_SECONDS * 1000:.0f} ms at 256 MB; a look runs at 512 MB: "
+        f"the intake runs {INTAKE_SECONDS * 1000:.0f} ms at 256 MB; a look runs at 256 MB: "
         f"{OWN_SECONDS * 1000:.0f} ms, "
         f"{PARTNER_CALL_SECONDS * 1000:.0f} more a partner call, {AWS_CALL_SECONDS * 1000:.0f} an AWS call"
     ),
