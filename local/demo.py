@@ -68,8 +68,14 @@ class Ticks:
                 self.running[task] = self.pool.submit(self.stack.tick, "SweepOrders", {"task": task})
 
     def push_inventory(self) -> None:
-        """Fan the stock push out, as every 15 minutes."""
-        self.stack.tick("PushInventory", {"task": "fan_out"})
+        """Fan the stock push out, as every 15 minutes; it runs beside the day."""
+        self.running["stock"] = self.pool.submit(self.stack.tick, "PushInventory", {"task": "fan_out"})
+
+    def finish(self) -> None:
+        """Wait for what was started."""
+        for call in self.running.values():
+            call.result()
+        self.running.clear()
 
 
 class Demo:
@@ -104,6 +110,7 @@ class Demo:
                 if not mapped and len(self.day.placed) >= self.day.orders // 2:
                     mapped = True
                     self._map_method()
+                    ticks.push_inventory()
                 if time.monotonic() - last > 2.0:  # noqa: PLR2004 - seconds between two looks at our books
                     last = time.monotonic()
                     done = self._settled()
@@ -118,7 +125,9 @@ class Demo:
                         self.console.print("some orders did not settle in time: the ledger below says which")
                         break
                 time.sleep(0.05)
+        ticks.finish()
         ticks.push_inventory()
+        ticks.finish()
         self._wait_for_stock()
 
     def _say(self, done: int) -> None:
@@ -218,9 +227,16 @@ class Demo:
                 "shopify": dict(self.connected.shop.webhooks_sent),
                 "jetpack": dict(self.connected.jetpack.webhooks_sent),
             },
+            "stock_pushes": self.stock_pushes(),
             "dead_letters": {name: n for name, n in self.stack.queue_depths().items() if "DeadLetter" in name},
             "findings": result.findings,
         }
+
+    def stock_pushes(self) -> list[dict[str, Any]]:
+        """Give what each stock push logged."""
+        lines = _json_lines(self.stack.logs("PushInventory"))
+        figures = ("read", "changed", "written", "skipped", "refused")
+        return [{name: line[name] for name in figures} for line in lines if line.get("message") == "stock pushed"]
 
     def show(self, result: Audit) -> None:
         """Print the states, the ledger and three timelines."""
@@ -240,7 +256,9 @@ class Demo:
             self._timeline(record.order_id, f"{record.name}, which needs a person: {record.needs_person}")
         ledger = balance(records.values())
         units = ", ".join(f"{state} {count}" for state, count in sorted(ledger.units.items()))
-        self.console.print(f"Ledger: {ledger.ordered} units ordered = {units}")
+        self.console.print(f"Ledger: {ledger.ordered} units ordered = {units}", soft_wrap=True)
+        written = [str(push["written"]) for push in self.stock_pushes()]
+        self.console.print(f"Stock: {len(written)} pushes to Shopify wrote {', '.join(written) or 'no'} SKUs")
         for finding in result.findings[:20]:
             self.console.print(f"  {finding}")
         self.console.print(f"lost {result.lost}, doubled {result.doubled}", style="bold")
@@ -248,7 +266,9 @@ class Demo:
     def _timeline(self, number: str, title: str) -> None:
         self.console.print(f"\nTimeline of {title}", style="bold")
         for event in self.tables.records.timeline(self.slug, OrderId(number)):
-            self.console.print(f"  {event.at:%H:%M:%S}  {event.by:<13} {'; '.join(event.did)}", highlight=False)
+            self.console.print(
+                f"  {event.at:%H:%M:%S}  {event.by:<13} {'; '.join(event.did)}", highlight=False, soft_wrap=True
+            )
 
 
 def _json_lines(text: str) -> list[dict[str, Any]]:
@@ -273,7 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", type=Path, default=REPORT)
     options = parser.parse_args(arguments)
     console = Console()
-    tell = functools.partial(console.print, highlight=False)
+    tell = functools.partial(console.print, highlight=False, soft_wrap=True)
     try:
         with (
             LocalStack(port=options.port, tell=tell) as stack,
