@@ -272,7 +272,7 @@ class DynamoStoreSettings:
             answer = self._client.get_item(TableName=self._table, Key=item({"pk": pk, "sk": sk}), ConsistentRead=True)
         return data_of(answer["Item"]) if "Item" in answer else None
 
-    def _put(self, pk: str, sk: str, data: dict[str, Any] | None = None, **condition: Any) -> None:  # noqa: ANN401
+    def _put(self, pk: str, sk: str, data: dict[str, Any] | None = None, **condition: Any) -> None:  # noqa: ANN401 - PutItem's own
         with our_errors():
             self._client.put_item(TableName=self._table, Item=item({"pk": pk, "sk": sk} | (data or {})), **condition)
 

@@ -91,7 +91,7 @@ SEEN_IN_SHIPMENTS = frozenset({"jetpack_hold", "jetpack_exception", "cancelled_a
 def _trouble(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Hold | None:
     """Say what Jetpack says against shipping. Its names are kept as they are, the unknown ones too."""
     before = consignment.trouble
-    if before and before.reason not in SEEN_IN_SHIPMENTS and not (_as_meant(consignment, seen) or consignment.complete):
+    if before and before.reason not in SEEN_IN_SHIPMENTS and not (as_meant(consignment, seen) or consignment.complete):
         return before  # the order there still is not what was meant
     alive = [shipment for shipment in seen.shipments if not shipment.cancelled]
     if seen.shipments and not alive:
@@ -105,7 +105,8 @@ def _trouble(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Hol
     return None
 
 
-def _as_meant(consignment: Consignment, seen: JetpackOrder) -> bool:
+def as_meant(consignment: Consignment, seen: JetpackOrder) -> bool:
+    """Whether an order at Jetpack holds just what was meant to be sent, by SKU."""
     wanted: Counter[str] = Counter()
     there: Counter[str] = Counter()
     for line in consignment.lines:
@@ -142,9 +143,11 @@ def unannounced(record: OrderRecord, now: datetime) -> Iterator[tuple[Consignmen
     """
     for consignment in record.live:
         for parcel in consignment.parcels:
-            fresh = parcel.state is ParcelState.ANNOUNCING and parcel.until is None
-            waiting = parcel.state in {ParcelState.ANNOUNCING, ParcelState.FAILED} and parcel.until is not None
-            if fresh or (waiting and parcel.until is not None and parcel.until <= now):
+            if parcel.until is None:
+                ready = parcel.state is ParcelState.ANNOUNCING
+            else:
+                ready = parcel.state in {ParcelState.ANNOUNCING, ParcelState.FAILED} and parcel.until <= now
+            if ready:
                 yield consignment, parcel
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from jetbridge.domain.holds import LIFTED_BY_SETTINGS, Hold, continued
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.order import Address, content_hash, digest
+from jetbridge.domain.parcels import as_meant
 from jetbridge.domain.planning import (
     Cancel,
     Create,
@@ -35,7 +35,7 @@ from jetbridge.ports import NewJetpackOrder
 from jetbridge.use_cases.looking import LOOK_AGAIN, SOURCE_MARGIN, Look, Looked, look_until_written, unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
 
     from jetbridge.domain.order import Catalogue, JetpackOrder, Order
@@ -295,7 +295,7 @@ class _Act:
             trouble = None
             if found.cancelled:
                 trouble = Hold("cancelled_at_jetpack", look.clock(), "cancelled in Jetpack before we saw it")
-            elif _skus(found.products) != _skus((line.sku, line.quantity) for line in consignment.lines):
+            elif not as_meant(consignment, found):
                 trouble = Hold(
                     "already_forwarded_elsewhere", look.clock(), f"Jetpack holds other lines as {found.reference}"
                 )
@@ -435,13 +435,6 @@ class _Act:
             return self.look.settle(current.with_consignment(replace(current.consignment(n), intent=None)))
 
         return self.look.merge(record, unresolved)
-
-
-def _skus(products: Iterable[tuple[str, int]]) -> Counter[str]:
-    units: Counter[str] = Counter()
-    for sku, quantity in products:
-        units[sku] += quantity
-    return units
 
 
 def payload_hash(new: NewJetpackOrder) -> str:
