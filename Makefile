@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := $(shell find functions layers -name __pycache__ -prune -o -print 2>/dev/null)
 BUILT := .aws-sam/built-$(ARCHITECTURE)
 
-.PHONY: help setup format lint types imports locked template test check build lock stack demo invoke bench clean
+.PHONY: help setup format lint types imports locked template test explore check build lock stack demo invoke bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ check: lint types imports template locked ## everything that can be said without
 
 test: .venv/ready build ## the whole test suite, the local stack included
 	@pytest --numprocesses auto --dist loadgroup --cov --cov-report term $(TESTS)
+
+explore: .venv/ready ## the property tests with new and many more examples than `make test` draws (minutes)
+	@pytest --numprocesses auto --hypothesis-profile explore -m hypothesis $(or $(TESTS),tests/unit)
 
 build: $(BUILT) ## what would be deployed, into .aws-sam/build, with byte code
 

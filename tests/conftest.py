@@ -13,8 +13,10 @@ import pytest_socket
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Timing says nothing on a shared machine.
-hypothesis.settings.register_profile("jetbridge", deadline=None)
+# Timing says nothing on a shared machine. The suite draws the same examples every time, so that a change passes or
+# fails by what it changed; `make explore` (--hypothesis-profile explore) draws new ones, and many more.
+hypothesis.settings.register_profile("jetbridge", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=3000, print_blob=True)
 hypothesis.settings.load_profile("jetbridge")
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]

@@ -137,7 +137,7 @@ def the_order() -> Order:
 LAGS = st.sampled_from([timedelta(), timedelta(seconds=50)])
 
 
-@settings(max_examples=150)
+@settings(max_examples=settings().max_examples * 3 // 2)
 @given(st.data(), LAGS)
 def test_any_weather_ends_with_every_parcel_delivered_and_told_once(data: st.DataObject, lag: timedelta) -> None:
     """The order is paid, shipped in two parcels and delivered: the end does not depend on what happened to messages."""
@@ -204,7 +204,7 @@ def _change(bridge: Bridge, change: str, at: int) -> None:
             pass  # no address to change
 
 
-@settings(max_examples=200)
+@settings(max_examples=settings().max_examples * 2)
 @given(st.data(), LAGS, CHANGES)
 def test_whatever_people_do_meanwhile_nothing_is_doubled_and_every_parcel_is_told_once(
     data: st.DataObject, lag: timedelta, changes: list[str]
