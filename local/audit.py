@@ -33,6 +33,17 @@ class Audit:
         """Whether every unit is where exactly one book says it is."""
         return not (self.lost or self.doubled or self.announced_twice or self.unannounced or self.unbalanced)
 
+    def __add__(self, other: Audit) -> Audit:
+        """Add up two stores' audits."""
+        figures = ("orders", "lost", "doubled", "announced_twice", "unannounced", "unbalanced")
+        sums = {name: getattr(self, name) + getattr(other, name) for name in figures}
+        return Audit(
+            **sums,
+            by_status=self.by_status + other.by_status,
+            by_unit=self.by_unit + other.by_unit,
+            findings=[*self.findings, *other.findings],
+        )
+
     def note(self, kind: str, order: str, units: int, words: str) -> None:
         """Count a difference and keep its words."""
         if units > 0:

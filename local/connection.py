@@ -1,4 +1,4 @@
-"""Connects a store of the local stack: its secrets to SSM, its settings to SettingsTable, through our own adapters."""
+"""Connects a store of the local stack: through our own console, as a merchant does."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from jetbridge.aws.orders_table import DynamoOrderRecords
 from jetbridge.aws.queues import SqsWakeUpQueue
-from jetbridge.aws.secrets import save_credentials, save_webhook_secrets
 from jetbridge.aws.settings_table import DynamoStoreSettings
 from jetbridge.bootstrap import now
 from jetbridge.domain.identifiers import StoreSlug
-from jetbridge.domain.ship_options import ShipOptionMapping, normalized
-from jetbridge.domain.store import JetpackConnection, ShopifyConnection, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jetbridge.domain.store import Store
     from local.stack import LocalStack
 
 
@@ -26,12 +24,17 @@ class Credentials:
 
     shop: str
     shopify_url: str
-    shopify_token: str
-    shopify_secret: str
+    shopify_client_id: str
+    shopify_client_secret: str
     jetpack_url: str
     jetpack_token: str
-    jetpack_secret: str
-    jetpack_channel: str
+    shipstation_url: str = ""
+    shipstation_key: str = ""
+    shipstation_secret: str = ""
+
+
+class NotConnectedError(Exception):
+    """The console refuses; carries its words."""
 
 
 class StackTables:
@@ -46,31 +49,39 @@ class StackTables:
         self.sweep_queue = SqsWakeUpQueue(stack.client("sqs"), stack.environment("SweepOrders")["SWEEP_QUEUE_URL"])
 
 
-def connect_store(
-    stack: LocalStack,
-    slug: str,
-    given: Credentials,
-    *,
-    location: str,
-    ship_options: Mapping[str, str],
-) -> Store:
-    """Connect a store. Doing it again changes nothing but what is given anew."""
-    ssm, stage = stack.client("ssm"), stack.environment("ForwardOrder")["STAGE"]
-    save_credentials(ssm, stage, slug, "shopify", {"access_token": given.shopify_token})
-    save_webhook_secrets(ssm, stage, slug, "shopify", [given.shopify_secret])
-    save_credentials(ssm, stage, slug, "jetpack", {"token": given.jetpack_token})
-    save_webhook_secrets(ssm, stage, slug, "jetpack", [given.jetpack_secret])
-    settings = StackTables(stack).settings
-    known = settings.store(StoreSlug(slug))
-    store = Store(
-        StoreSlug(slug),
-        ShopifyConnection(given.shop, given.shopify_url),
-        JetpackConnection(given.jetpack_url, channel_id=given.jetpack_channel),
-        version=known.version if known else 0,
-        locations=frozenset({location}),
-        stock_location=location,
+def public_url(stack: LocalStack) -> str:
+    """Give the address partners reach a local stack by; the console has to be told, see `LocalStack.webhook_url`."""
+    return stack.webhook_url("partner", "store").removesuffix("/webhooks/partner/store")
+
+
+def connect_store(stack: LocalStack, slug: str, given: Credentials, *, ship_options: Mapping[str, str]) -> Store:
+    """Connect a store. Doing it again changes nothing but what is given anew.
+
+    Raises:
+        NotConnectedError: Something is missing; says what.
+    """
+    credentials = {
+        "shopify": {"client_id": given.shopify_client_id, "client_secret": given.shopify_client_secret},
+        "jetpack": {"token": given.jetpack_token},
+    }
+    addresses = {"shopify": given.shopify_url, "jetpack": given.jetpack_url}
+    if given.shipstation_url:
+        credentials["shipstation"] = {"api_key": given.shipstation_key, "api_secret": given.shipstation_secret}
+        addresses["shipstation"] = given.shipstation_url
+    answer = stack.tick(
+        "Console",
+        {
+            "action": "connect",
+            "store": slug,
+            "shop": given.shop,
+            "routes": ["shipstation" if given.shipstation_url else "direct"],
+            "credentials": credentials,
+            "addresses": addresses,
+            "ship_options": dict(ship_options),
+            "public_url": public_url(stack),
+        },
     )
-    settings.save_store(store)
-    for method, option in ship_options.items():
-        settings.save_ship_option(store.slug, ShipOptionMapping(normalized(method), option))
+    store = StackTables(stack).settings.store(StoreSlug(slug))
+    if not answer["ok"] or store is None:
+        raise NotConnectedError("\n".join(each["text"] for each in answer["findings"] if each["severity"] == "error"))
     return store

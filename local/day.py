@@ -8,12 +8,13 @@ import itertools
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.simulators.jetpack import JetpackSimulator
+    from local.simulators.shipstation import ShipStationSimulator
     from local.simulators.shopify import ShopifySimulator
 
 SKUS = ("TEA-250", "TEA-500", "JAM-PLUM", "MUG-BLUE", "SCARF-RED", "SOAP-OAT")
@@ -34,6 +35,19 @@ KINDS: dict[str, int] = {
     "address changed": 4,
 }
 """What customers do, and how many of them in a whole day."""
+
+IN_THE_MIDDLE: dict[str, int] = {
+    "paid": 28,
+    "two parcels": 6,
+    "unpaid, then paid": 4,
+    "split in ShipStation": 5,
+    "held in ShipStation": 4,
+    "address corrected in ShipStation": 4,
+    "cancelled in ShipStation": 3,
+    "label bought in ShipStation": 3,
+    "pickup": 3,
+}
+"""What happens in the shop that keeps ShipStation in the middle."""
 
 PICK_AFTER_SECONDS = 14.0
 DELIVER_AFTER_SECONDS = 8.0
@@ -59,12 +73,13 @@ class Day:
     per_second: float
     share: float = 1.0
     seed: int = 7
+    kinds: dict[str, int] = field(default_factory=lambda: KINDS)
     placed: dict[str, Placed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Shuffle the day's orders, the same way for the same seed."""
         self.dice = random.Random(self.seed)  # noqa: S311 - a made-up day
-        self.waiting = [kind for kind, count in KINDS.items() for _ in range(max(1, round(count * self.share)))]
+        self.waiting = [kind for kind, count in self.kinds.items() for _ in range(max(1, round(count * self.share)))]
         self.dice.shuffle(self.waiting)
         self.orders = len(self.waiting)
         self._later: list[tuple[float, int, Callable[[], object]]] = []
@@ -95,7 +110,8 @@ class Day:
         return [{"sku": sku, "quantity": quantity, "price": "12.50"} for sku in skus]
 
     def _place(self, kind: str) -> None:
-        lines = self._lines(3, 2) if kind == "several lines" else self._lines(1, 2 if kind == "two parcels" else 1)
+        two = kind in {"two parcels", "split in ShipStation"}
+        lines = self._lines(3, 2) if kind == "several lines" else self._lines(1, 2 if two else 1)
         facts: dict[str, Any] = {}
         if kind == "digital only":
             lines = [{"sku": "EBOOK", "quantity": 1, "price": "5.00", "requires_shipping": False}]
@@ -145,3 +161,42 @@ class Day:
         except ValueError:
             return  # cancelled meanwhile, or held: a person at the warehouse would see that too
         self._after(DELIVER_AFTER_SECONDS, lambda: self.jetpack.deliver_parcel(reference))
+
+
+IMPORTED_WITHIN_SECONDS = 9.0
+"""ShipStation imports every few seconds of such a day."""
+
+
+@dataclass
+class DayInTheMiddle(Day):
+    """A day of the shop whose orders go by ShipStation, where people change things without telling the shop."""
+
+    desk: ShipStationSimulator | None = None
+
+    @override
+    def _then(self, kind: str, order: int) -> None:
+        super()._then(kind, order)
+        if kind.endswith("in ShipStation"):
+            self._after(IMPORTED_WITHIN_SECONDS, functools.partial(self._at_the_desk, kind, order))
+
+    def _at_the_desk(self, kind: str, order: int) -> None:
+        """Do what people do there, once the order is there."""
+        assert self.desk  # noqa: S101 - such a day has one
+        books = self.desk.books()["orders"]
+        part = next((each for each in books if each["key"].startswith(f"{order}-")), None)
+        if part is None:
+            self._after(1.0, functools.partial(self._at_the_desk, kind, order))
+            return
+        key, sku = part["key"], next(iter(part["units"]))
+        match kind:
+            case "split in ShipStation":
+                self.desk.split_order(key, {sku: 1})
+            case "held in ShipStation":
+                self.desk.hold_order(key)
+                self._after(25.0, lambda: self.desk.restore_order(key) if self.desk else None)
+            case "address corrected in ShipStation":
+                self.desk.change_order(key, address={"street1": "78 Corrected Street"})
+            case "cancelled in ShipStation":
+                self.desk.cancel_order(key)
+            case _:
+                self.desk.buy_label(key, f"94001000000000{order % 10**8:08}")

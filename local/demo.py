@@ -27,14 +27,15 @@ from jetbridge.domain.record import Status
 from jetbridge.use_cases.map_ship_option import map_ship_option
 from local.audit import Audit, audit
 from local.connection import StackTables
-from local.day import UNMAPPED, Day
+from local.day import IN_THE_MIDDLE, KINDS, UNMAPPED, Day, DayInTheMiddle
 from local.partners import ConnectedStore, connected_store
 from local.simulators.server import WebhookFaults
-from local.stack import LocalStack, StackError
+from local.stack import FunctionFailedError, LocalStack, StackError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jetbridge.domain.identifiers import StoreSlug
     from jetbridge.domain.record import OrderRecord
 
 REPORT = Path(".demo/report.json")
@@ -54,15 +55,16 @@ class Ticks:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(3))
     last: dict[str, float] = field(default_factory=dict)
     running: dict[str, Future[Any]] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
 
     def step(self) -> None:
-        """Start what is due, unless it still runs; raise what failed."""
+        """Start what is due, unless it still runs. One that fails is noted: the next one does its work."""
         for task, seconds in TICKS.items():
             done = self.running.get(task)
             if done and not done.done():
                 continue
             if done:
-                self.running.pop(task).result()
+                self._ended(self.running.pop(task))
             if time.monotonic() - self.last.get(task, 0.0) >= seconds:
                 self.last[task] = time.monotonic()
                 self.running[task] = self.pool.submit(self.stack.tick, "SweepOrders", {"task": task})
@@ -74,96 +76,49 @@ class Ticks:
     def finish(self) -> None:
         """Wait for what was started."""
         for call in self.running.values():
-            call.result()
+            self._ended(call)
         self.running.clear()
 
+    def _ended(self, call: Future[Any]) -> None:
+        try:
+            call.result()
+        except FunctionFailedError as error:
+            self.failed.append(str(error))
 
-class Demo:
-    """One run: the day, what is shown of it, and the report."""
 
-    def __init__(self, stack: LocalStack, connected: ConnectedStore, day: Day, console: Console) -> None:
-        self.stack = stack
-        self.connected = connected
-        self.day = day
-        self.console = console
-        self.tables = StackTables(stack)
-        self.slug = connected.store.slug
+@dataclass
+class Shop:
+    """One store's day, with its partners and its books."""
+
+    connected: ConnectedStore
+    day: Day
+    tables: StackTables
+
+    @property
+    def slug(self) -> StoreSlug:
+        """The store's name."""
+        return self.connected.store.slug
+
+    @property
+    def route(self) -> str:
+        """By which way its orders go, in the words of the report."""
+        return "shipstation" if self.connected.shipstation else "direct"
 
     def records(self) -> dict[str, OrderRecord]:
         """Read our own books of today."""
         ids = self.tables.records.orders_of_day(self.slug, now().date())
         return {record.order_id: record for record in self.tables.records.read_many(self.slug, ids)}
 
-    def run(self) -> None:
-        """Let the day pass, then wait until nothing is on its way any more."""
-        ticks = Ticks(self.stack)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self.connected.shop.webhook_faults = WebhookFaults(drop=0.02, repeat=0.15, delay=0.3, delay_seconds=2.0)
-        self.connected.jetpack.webhook_faults = WebhookFaults(repeat=0.15, delay=0.3, delay_seconds=2.0)
-        with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as progress:
-            placed = progress.add_task("orders placed", total=self.day.orders)
-            settled = progress.add_task("orders settled", total=self.day.orders)
-            last, mapped, deadline = 0.0, False, 0.0
-            while True:
-                self.day.step()
-                ticks.step()
-                if not mapped and len(self.day.placed) >= self.day.orders // 2:
-                    mapped = True
-                    self._map_method()
-                    ticks.push_inventory()
-                if time.monotonic() - last > 2.0:  # noqa: PLR2004 - seconds between two looks at our books
-                    last = time.monotonic()
-                    done = self._settled()
-                    progress.update(placed, completed=len(self.day.placed))
-                    progress.update(settled, completed=done)
-                    self._say(done)
-                    if self.day.over and self._quiet() and done == self.day.orders:
-                        break
-                    if self.day.over and not deadline:
-                        deadline = time.monotonic() + SETTLE_SECONDS
-                    if deadline and time.monotonic() > deadline:
-                        self.console.print("some orders did not settle in time: the ledger below says which")
-                        break
-                time.sleep(0.05)
-        ticks.finish()
-        ticks.push_inventory()
-        ticks.finish()
-        self._wait_for_stock()
-
-    def _say(self, done: int) -> None:
-        if not self.console.is_terminal:
-            self.console.print(f"  placed {len(self.day.placed)}, settled {done} of {self.day.orders}")
-
-    def _settled(self) -> int:
+    def settled(self) -> int:
+        """Count the orders that nothing is on its way for."""
         statuses = {number: record.status for number, record in self.records().items()}
         return sum(statuses.get(number) in SETTLED for number in self.day.placed)
 
-    def _quiet(self) -> bool:
-        """Whether no webhook and no message is on its way, and no parcel is still to be announced or delivered."""
-        shop, jetpack = self.connected.shop, self.connected.jetpack
-        waiting = shop.outstanding_webhooks() + jetpack.outstanding_webhooks() + sum(self.stack.queue_depths().values())
-        open_parcels = any(record.status is Status.SHIPPED for record in self.records().values())
-        return not waiting and not open_parcels
-
-    def _wait_for_stock(self) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and self.stack.queue_depths().get("InventoryQueue"):
-            time.sleep(0.2)
-
-    def _map_method(self) -> None:
-        unmapped = self.tables.settings.unmapped_methods(self.slug)
-        self.console.print(f"  the merchant maps {UNMAPPED!r} to 2-Day (seen on {sum(unmapped.values())} orders)")
-        map_ship_option(
-            self.slug,
-            UNMAPPED,
-            "2-Day",
-            settings=self.tables.settings,
-            sweep_queue=self.tables.sweep_queue,
-            clock=now,
-            new_id=lambda: str(uuid.uuid4()),
-        )
-
-    # -- the end of the day ----------------------------------------------------------------------------------
+    def outstanding(self) -> int:
+        """Count webhooks on their way, and orders with a parcel still to be announced or delivered."""
+        partners = (self.connected.shop, self.connected.jetpack, self.connected.shipstation)
+        webhooks = sum(partner.outstanding_webhooks() for partner in partners if partner)
+        return webhooks + sum(record.status is Status.SHIPPED for record in self.records().values())
 
     def audited(self) -> Audit:
         """Compare the three books."""
@@ -182,6 +137,101 @@ class Demo:
             if placed.kind in prompt and placed.number in created
         ]
 
+
+class Demo:
+    """One run: the day of two shops, what is shown of it, and the report."""
+
+    def __init__(self, stack: LocalStack, shops: Sequence[Shop], console: Console) -> None:
+        self.stack = stack
+        self.shops = shops
+        self.console = console
+        self.tables = shops[0].tables
+        self.orders = sum(shop.day.orders for shop in shops)
+        self.ticks = Ticks(stack)
+
+    @property
+    def placed(self) -> int:
+        """How many orders were placed so far."""
+        return sum(len(shop.day.placed) for shop in self.shops)
+
+    @property
+    def over(self) -> bool:
+        """Whether customers and people are done for today."""
+        return all(shop.day.over for shop in self.shops)
+
+    def run(self) -> None:
+        """Let the day pass, then wait until nothing is on its way any more."""
+        ticks = self.ticks
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        for shop in self.shops:
+            shop.connected.shop.webhook_faults = WebhookFaults(drop=0.02, repeat=0.15, delay=0.3, delay_seconds=2.0)
+            shop.connected.jetpack.webhook_faults = WebhookFaults(repeat=0.15, delay=0.3, delay_seconds=2.0)
+            if shop.connected.shipstation:
+                faults = WebhookFaults(drop=0.1, repeat=0.15, delay=0.3, delay_seconds=2.0)
+                shop.connected.shipstation.webhook_faults = faults
+        with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as progress:
+            placed = progress.add_task("orders placed", total=self.orders)
+            settled = progress.add_task("orders settled", total=self.orders)
+            last, mapped, deadline = 0.0, False, 0.0
+            while True:
+                for shop in self.shops:
+                    shop.day.step()
+                ticks.step()
+                if not mapped and self.placed >= self.orders // 2:
+                    mapped = True
+                    self._map_method(self.shops[0])
+                    ticks.push_inventory()
+                if time.monotonic() - last > 2.0:  # noqa: PLR2004 - seconds between two looks at our books
+                    last = time.monotonic()
+                    done = sum(shop.settled() for shop in self.shops)
+                    progress.update(placed, completed=self.placed)
+                    progress.update(settled, completed=done)
+                    self._say(done)
+                    if self.over and self._quiet() and done == self.orders:
+                        break
+                    if self.over and not deadline:
+                        deadline = time.monotonic() + SETTLE_SECONDS
+                    if deadline and time.monotonic() > deadline:
+                        self.console.print("some orders did not settle in time: the ledger below says which")
+                        break
+                time.sleep(0.05)
+        ticks.finish()
+        ticks.push_inventory()
+        ticks.finish()
+        self._wait_for_stock()
+
+    def _say(self, done: int) -> None:
+        if not self.console.is_terminal:
+            self.console.print(f"  placed {self.placed}, settled {done} of {self.orders}")
+
+    def _quiet(self) -> bool:
+        """Whether no webhook and no message is on its way, and no parcel is still to be announced or delivered."""
+        return not any(shop.outstanding() for shop in self.shops) and not sum(self.stack.queue_depths().values())
+
+    def _wait_for_stock(self) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.stack.queue_depths().get("InventoryQueue"):
+            time.sleep(0.2)
+
+    def _map_method(self, shop: Shop) -> None:
+        unmapped = self.tables.settings.unmapped_methods(shop.slug)
+        self.console.print(f"  the merchant maps {UNMAPPED!r} to 2-Day (seen on {sum(unmapped.values())} orders)")
+        map_ship_option(
+            shop.slug,
+            UNMAPPED,
+            "2-Day",
+            settings=self.tables.settings,
+            sweep_queue=self.tables.sweep_queue,
+            clock=now,
+            new_id=lambda: str(uuid.uuid4()),
+        )
+
+    # -- the end of the day ----------------------------------------------------------------------------------
+
+    def audited(self) -> Audit:
+        """Compare all books of both shops."""
+        return sum((shop.audited() for shop in self.shops), Audit())
+
     def aws_calls(self, *functions: str) -> Counter[str]:
         """Add up the AWS calls that functions logged, by operation."""
         calls: Counter[str] = Counter()
@@ -199,37 +249,42 @@ class Demo:
 
     def report(self, result: Audit) -> dict[str, Any]:
         """Put the run into figures."""
-        seconds = sorted(self.forward_seconds())
+        direct = self.shops[0]
         calls = self.aws_calls_for_orders()
         schedules = self.aws_calls("SweepOrders", "PushInventory")
-        orders = len(self.day.placed)
         return {
-            "orders": orders,
+            "orders": self.placed,
             "lost": result.lost,
             "doubled": result.doubled,
             "announced_twice": result.announced_twice,
             "unannounced": result.unannounced,
             "by_status": dict(sorted(result.by_status.items())),
-            "arrival_per_second": self.day.per_second,
-            "forward_seconds": {
-                "p50": round(statistics.median(seconds), 2) if seconds else None,
-                "p95": round(seconds[int(len(seconds) * 0.95)], 2) if seconds else None,
-                "orders": len(seconds),
-            },
-            "aws_calls_per_order": round(calls.total() / max(1, orders), 2),
+            "arrival_per_second": direct.day.per_second,
+            "forward_seconds": percentiles(direct.forward_seconds()),
+            "routes": {shop.route: self._of_route(shop) for shop in self.shops},
+            "aws_calls_per_order": round(calls.total() / max(1, self.placed), 2),
             "aws_calls": dict(sorted(calls.items())),
             "aws_calls_of_schedules": dict(sorted(schedules.items())),
-            "partner_calls": {
-                "shopify": dict(self.connected.shop.calls),
-                "jetpack": dict(self.connected.jetpack.calls),
-            },
-            "webhooks": {
-                "shopify": dict(self.connected.shop.webhooks_sent),
-                "jetpack": dict(self.connected.jetpack.webhooks_sent),
-            },
             "stock_pushes": self.stock_pushes(),
+            "failed_ticks": self.ticks.failed,
             "dead_letters": {name: n for name, n in self.stack.queue_depths().items() if "DeadLetter" in name},
             "findings": result.findings,
+        }
+
+    def _of_route(self, shop: Shop) -> dict[str, Any]:
+        partners = {
+            "shopify": shop.connected.shop,
+            "jetpack": shop.connected.jetpack,
+            "shipstation": shop.connected.shipstation,
+        }
+        writers = Counter(record.writer for record in shop.records().values() if record.writer)
+        return {
+            "orders": len(shop.day.placed),
+            "by_status": dict(sorted(shop.audited().by_status.items())),
+            "forward_seconds": percentiles(shop.forward_seconds()),
+            "told_by": dict(sorted(writers.items())),
+            "partner_calls": {name: dict(partner.calls) for name, partner in partners.items() if partner},
+            "webhooks": {name: dict(partner.webhooks_sent) for name, partner in partners.items() if partner},
         }
 
     def stock_pushes(self) -> list[dict[str, Any]]:
@@ -242,33 +297,53 @@ class Demo:
         """Print the states, the ledger and three timelines."""
         table = Table(title="Orders by status")
         table.add_column("status")
-        table.add_column("orders", justify="right")
+        audits = [shop.audited() for shop in self.shops]
+        for shop in self.shops:
+            table.add_column(shop.route, justify="right")
         for status in Status:
             if result.by_status[status]:
-                table.add_row(status, str(result.by_status[status]))
+                table.add_row(status, *(str(each.by_status[status]) for each in audits))
         self.console.print(table)
-        for kind in ("unmapped method, mapped later", "two parcels", "cancelled after forwarding"):
-            placed = next((each for each in self.day.placed.values() if each.kind == kind), None)
-            if placed:
-                self._timeline(placed.number, f"{placed.name} ({kind})")
-        records = self.records()
-        for record in [each for each in records.values() if each.status is Status.FAILED][:3]:
-            self._timeline(record.order_id, f"{record.name}, which needs a person: {record.needs_person}")
-        ledger = balance(records.values())
+        for kind in ("unmapped method, mapped later", "cancelled after forwarding", "split in ShipStation"):
+            self._timeline_of(kind)
+        records = [(shop, record) for shop in self.shops for record in shop.records().values()]
+        for shop, record in [each for each in records if each[1].status is Status.FAILED][:3]:
+            title = f"{record.name}, which needs a person: {record.needs_person}"
+            self._timeline(shop.slug, record.order_id, title)
+        ledger = balance(record for _, record in records)
         units = ", ".join(f"{state} {count}" for state, count in sorted(ledger.units.items()))
         self.console.print(f"Ledger: {ledger.ordered} units ordered = {units}", soft_wrap=True)
         written = [str(push["written"]) for push in self.stock_pushes()]
         self.console.print(f"Stock: {len(written)} pushes to Shopify wrote {', '.join(written) or 'no'} SKUs")
+        for failure in self.ticks.failed:
+            self.console.print(f"  a schedule's call failed, and the next one did its work: {failure}", soft_wrap=True)
         for finding in result.findings[:20]:
             self.console.print(f"  {finding}")
         self.console.print(f"lost {result.lost}, doubled {result.doubled}", style="bold")
 
-    def _timeline(self, number: str, title: str) -> None:
+    def _timeline_of(self, kind: str) -> None:
+        for shop in self.shops:
+            placed = next((each for each in shop.day.placed.values() if each.kind == kind), None)
+            if placed:
+                self._timeline(shop.slug, placed.number, f"{placed.name} ({kind})")
+                return
+
+    def _timeline(self, slug: StoreSlug, number: str, title: str) -> None:
         self.console.print(f"\nTimeline of {title}", style="bold")
-        for event in self.tables.records.timeline(self.slug, OrderId(number)):
+        for event in self.tables.records.timeline(slug, OrderId(number)):
             self.console.print(
                 f"  {event.at:%H:%M:%S}  {event.by:<13} {'; '.join(event.did)}", highlight=False, soft_wrap=True
             )
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float | int | None]:
+    """Put durations into three figures."""
+    ordered = sorted(seconds)
+    return {
+        "p50": round(statistics.median(ordered), 2) if ordered else None,
+        "p95": round(ordered[int(len(ordered) * 0.95)], 2) if ordered else None,
+        "orders": len(ordered),
+    }
 
 
 def _json_lines(text: str) -> list[dict[str, Any]]:
@@ -283,10 +358,30 @@ def _json_lines(text: str) -> list[dict[str, Any]]:
     return lines
 
 
+def shops_of(
+    stack: LocalStack, direct: ConnectedStore, middle: ConnectedStore, options: argparse.Namespace
+) -> list[Shop]:
+    """Give both shops a day of the same length."""
+    tables = StackTables(stack)
+    pace = options.per_second * sum(IN_THE_MIDDLE.values()) / sum(KINDS.values())
+    first = Day(direct.shop, direct.jetpack, direct.store.slug, options.per_second, options.share, options.seed)
+    second = DayInTheMiddle(
+        middle.shop,
+        middle.jetpack,
+        middle.store.slug,
+        pace,
+        options.share,
+        options.seed,
+        IN_THE_MIDDLE,
+        desk=middle.shipstation,
+    )
+    return [Shop(direct, first, tables), Shop(middle, second, tables)]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if the ledger balances, 1 if not, 2 if it could not start."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="part of the day to run (default: all 210 orders)")
+    parser.add_argument("--share", type=float, default=1.0, help="part of the day to run (default: all 270 orders)")
     parser.add_argument("--per-second", type=float, default=PER_SECOND, help="orders placed a second")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--port", type=int, default=0, help="where the local AWS listens (default: any free port)")
@@ -297,14 +392,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with (
             LocalStack(port=options.port, tell=tell) as stack,
-            connected_store(stack, seed=options.seed, busy=True) as connected,
+            connected_store(stack, seed=options.seed, busy=True) as direct,
+            connected_store(stack, slug="middle", seed=options.seed, busy=True, in_the_middle=True) as middle,
         ):
-            day = Day(
-                connected.shop, connected.jetpack, connected.store.slug, options.per_second, options.share, options.seed
+            demo = Demo(stack, shops_of(stack, direct, middle, options), console)
+            tell(
+                f"A merchant's day: {demo.orders} orders in two shops, the second with ShipStation in the middle;"
+                " webhooks come late, twice or never"
             )
-            tell(f"A merchant's day: {day.orders} orders, {options.per_second:g} a second; webhooks come late or twice")
             stack.warm_up()
-            demo = Demo(stack, connected, day, console)
             demo.run()
             result = demo.audited()
             report = demo.report(result)

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.messages import WakeUp
+from jetbridge.ports import ParcelAnnouncement
 from jetbridge.use_cases.forward_order import forward_order
-from jetbridge.use_cases.sweep_orders import sweep_changed, sweep_due
+from jetbridge.use_cases.sweep_orders import read_resource, sweep_changed, sweep_due, sweep_shipstation
 from jetbridge.use_cases.sync_tracking import sync_tracking
 from tests.builders import NOW, ORDER_ID, STORE, a_store
+from tests.fake_desk import FakeDesk
 from tests.fake_partners import FakeShop, FakeWarehouse
 from tests.fakes import InMemoryOrderRecords, InMemoryQueue, InMemoryRuntime, InMemoryStoreSettings
 
 if TYPE_CHECKING:
+    from jetbridge.domain.holds import Hold
     from jetbridge.domain.order import Order
     from jetbridge.domain.record import OrderRecord
+    from jetbridge.domain.shipstation import Mark, Resource, ShipStationOrder
     from jetbridge.domain.store import Store
     from jetbridge.use_cases.looking import Looked
 
@@ -40,6 +44,8 @@ class Bridge:
         self.tracking_queue = InMemoryQueue(clock=self.now)
         self.the_shop = FakeShop(clock=self.now)
         self.the_warehouse = FakeWarehouse(clock=self.now, lag=lag)
+        self.the_desk = FakeDesk(clock=self.now)
+        self.the_desk.tell = self._tell_shop
         self.the_warehouse.ship_options["Expedited"] = True
         for sku in ("TEA-250", "JAM-1"):
             self.the_warehouse.add_product(sku, 100)
@@ -55,6 +61,24 @@ class Bridge:
 
     def warehouse(self, _store: Store) -> FakeWarehouse:
         return self.the_warehouse
+
+    def desk(self, _store: Store) -> FakeDesk:
+        return self.the_desk
+
+    def _tell_shop(self, mark: Mark) -> str:
+        """Do as ShipStation's write-back: fulfill everything that is open, under one number."""
+        name = self.the_desk.orders[mark.order_id].number
+        for order in self.the_shop.orders.values():
+            if order.name.removeprefix("#") == name:
+                lines = tuple(
+                    (each.id, tuple((line.id, line.remaining) for line in each.lines if line.remaining))
+                    for each in order.fulfillment_orders
+                    if not each.closed and "CREATE_FULFILLMENT" in each.supported_actions
+                )
+                if not any(units for _, units in lines):
+                    return "UnprocessableEntity"
+                self.the_shop.announce_parcel(ParcelAnnouncement(lines, mark.number, mark.carrier, ""))
+        return ""
 
     # -- what happens -----------------------------------------------------------------------------------------
 
@@ -109,6 +133,32 @@ class Bridge:
             order_queue=self.order_queue,
             clock=self.now,
         )
+        sweep_shipstation(
+            records=self.records,
+            settings=self.settings,
+            partners=self,
+            runtime=self.runtime,
+            order_queue=self.order_queue,
+            clock=self.now,
+        )
+        self.drain()
+
+    def imported(self, *orders: ShipStationOrder) -> None:
+        """Let ShipStation import orders, and its webhook be worked."""
+        self.point(self.the_desk.import_orders(*orders))
+
+    def point(self, resource: Resource) -> None:
+        """Work a webhook of ShipStation's that points at something."""
+        self.pass_time(timedelta(seconds=1))
+        read_resource(
+            self.wake(str(resource), subject="shipstation_resource"),
+            resource,
+            records=self.records,
+            settings=self.settings,
+            partners=self,
+            order_queue=self.order_queue,
+            clock=self.now,
+        )
         self.drain()
 
     def drain(self) -> None:
@@ -143,6 +193,12 @@ class Bridge:
 
     def record(self) -> OrderRecord:
         found = self.records.read(STORE, OrderId(ORDER_ID))
+        assert found
+        return found
+
+    def hold(self) -> Hold:
+        """Give the hold the order is under."""
+        found = self.record().hold
         assert found
         return found
 

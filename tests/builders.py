@@ -17,7 +17,8 @@ from jetbridge.domain.order import (
     Order,
 )
 from jetbridge.domain.ship_options import ShipOptionMapping, normalized
-from jetbridge.domain.store import JetpackConnection, ShopifyConnection, Store
+from jetbridge.domain.shipstation import ShipStationLine, ShipStationOrder
+from jetbridge.domain.store import JetpackConnection, Route, ShipStationConnection, ShopifyConnection, Store
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -25,6 +26,7 @@ LOCATION = "gid://shopify/Location/1"
 FOREIGN_LOCATION = "gid://shopify/Location/2"
 ORDER_ID = OrderId("820982911946154508")
 STORE = StoreSlug("demo")
+SHIPSTATION_STORE = "90001"
 ADDRESS = Address("Ada Sample", "", "1 Nowhere Rd", "", "Springfield", "IL", "62701", "US", "")
 
 
@@ -118,3 +120,29 @@ def a_fulfillment(n: int, number: str, *units: tuple[str, int], status: str = "S
     return Fulfillment(
         f"gid://shopify/Fulfillment/{n}", status, (number,), tuple((LineId(line), quantity) for line, quantity in units)
     )
+
+
+def a_part(order: Order, part_id: str = "800000001", **changes: object) -> ShipStationOrder:
+    """Build what ShipStation imports of an order: all its lines, under its name without the #."""
+    lines = tuple(ShipStationLine(line.id, line.sku, line.name, line.quantity) for line in order.lines)
+    settings: dict[str, object] = {
+        "id": part_id,
+        "number": order.name.removeprefix("#"),
+        "key": f"{order.id}-8681743417520",
+        "status": "awaiting_shipment",
+        "store_id": SHIPSTATION_STORE,
+        "modified_at": NOW,
+        "lines": lines,
+        "method": order.shipping_method,
+        "ship_to": order.shipping_address,
+    }
+    return ShipStationOrder(**(settings | changes))  # type: ignore[arg-type]
+
+
+def on_shipstation(**changes: object) -> Store:
+    """Build a store whose orders go by ShipStation."""
+    settings: dict[str, object] = {
+        "routes": frozenset({Route.SHIPSTATION}),
+        "shipstation": ShipStationConnection(SHIPSTATION_STORE),
+    }
+    return a_store(**(settings | changes))

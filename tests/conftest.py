@@ -1,7 +1,11 @@
-"""What every test gets: made-up AWS credentials, an environment put back afterwards, and no network but loopback."""
+"""What every test gets: made-up AWS credentials, an environment put back afterwards, and no network but loopback.
+
+And what no test may do, whatever it is about: let a secret or a person's data out (privacy.py).
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +13,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 import pytest_socket
+
+from tests import privacy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("jetbridge", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=3000, print_blob=True)
 hypothesis.settings.load_profile("jetbridge")
+
+privacy.install()
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 _resolved: dict[str, set[str]] = {}
@@ -41,7 +49,7 @@ def _environment(request: pytest.FixtureRequest) -> Iterator[None]:
     if "stack" not in request.keywords:
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION"):
             os.environ.pop(name, None)
-        os.environ.update(FAKE_AWS)
+        os.environ.update(FAKE_AWS, POWERTOOLS_LOG_LEVEL="DEBUG")  # every line there can be is made, and looked at
     yield
     if dict(os.environ) != before:
         os.environ.clear()
@@ -52,6 +60,21 @@ def _environment(request: pytest.FixtureRequest) -> Iterator[None]:
 def _no_network() -> None:
     """Let a test reach this machine only: a call to a real partner would be a bug of ours. The plugin undoes it."""
     pytest_socket.socket_allow_hosts(LOOPBACK, allow_unix_socket=True, resolution_cache=_resolved)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks() -> Iterator[None]:
+    """Fail the test during which a secret or somebody's data left. Our own debug lines are made, too, and looked at."""
+    logging.getLogger("jetbridge").setLevel(logging.DEBUG)
+    yield
+    privacy.check()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_leaks_at_the_end() -> Iterator[None]:
+    """The same for what leaves after the last test, while its fixtures are cleared away."""
+    yield
+    privacy.check()
 
 
 @dataclass

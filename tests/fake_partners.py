@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING
 from jetbridge.domain.order import Catalogue, Fulfillment, JetpackOrder, JetpackShipment
 from jetbridge.domain.stock import JetpackStock, ShopifyStock
 from jetbridge.errors import DuplicateReferenceError, RejectedByPartnerError
-from jetbridge.ports import Cancellation, ChangedOrder
+from jetbridge.ports import Cancellation, Change, ChangedOrder, ParcelTracking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jetbridge.domain.identifiers import LineId, OrderId
-    from jetbridge.domain.order import FulfillmentOrder, Order
+    from jetbridge.domain.order import Address, FulfillmentOrder, Order
     from jetbridge.domain.stock import StockChange
     from jetbridge.errors import PartnerError
-    from jetbridge.ports import NewJetpackOrder, ParcelAnnouncement
+    from jetbridge.ports import NewJetpackOrder, ParcelAnnouncement, TrackingNumber
 
+UNKNOWN_SHIPMENT = "Jetpack does not know the shipment"
 # Shopify's words (facts/shopify.md section 6).
 UNKNOWN = "Fulfillment order does not exist."
+UNKNOWN_FULFILLMENT = "Fulfillment does not exist."
 CLOSED = "Fulfillment order has an unfulfillable status= closed."
 TOO_MANY = "Invalid fulfillment order line item quantity requested."
 
@@ -94,11 +96,17 @@ class FakeWarehouse(FakePartner):
         """Reference → what was sent when it was created."""
         self.made_by_orders: list[str] = []
         """SKUs and ship options that nobody had set up: what a typo does at Jetpack."""
+        self.addresses: dict[str, tuple[Address, str]] = {}
+        """Shipment → where it goes, and the e-mail address, once that was changed."""
+        self.services: dict[str, str] = {}
+        """Shipment → the ship option it leaves by, once that was changed."""
         self._ids = itertools.count(60000001)
         self._shipment_ids = itertools.count(70000001)
         self._references: dict[str, str] = {}
         self._shipments: dict[str, str] = {}
         self._shown: dict[str, list[tuple[datetime, JetpackOrder]]] = {}
+        self._before_hold: dict[str, JetpackShipment] = {}
+        self._scans: dict[str, ParcelTracking] = {}
 
     # -- the port -----------------------------------------------------------------------------------------------
 
@@ -155,6 +163,52 @@ class FakeWarehouse(FakePartner):
             )
             return Cancellation(confirmed=not left, reasons=tuple(f"shipment {each.id} is picked" for each in left))
 
+    def cancel_shipment(self, shipment_id: str) -> Cancellation:
+        with self._call("cancel_shipment"):
+            shipment = self._now(shipment_id)
+            if shipment is None:
+                return Cancellation(confirmed=False, reasons=(UNKNOWN_SHIPMENT,))
+            if shipment.picked and not shipment.cancelled:
+                return Cancellation(confirmed=False, reasons=(f"shipment {shipment_id} is picked",))
+            self._change_one(shipment_id, status="Cancelled", details=())
+            return Cancellation(confirmed=True)
+
+    def change_address(self, shipment_id: str, recipient: Address, email: str) -> Change:
+        with self._call("change_address"):
+            change = self._editable(shipment_id)
+            if change.done:
+                self.addresses[shipment_id] = (recipient, email)
+                self._lift(shipment_id, {"InvalidAddress"})
+            return change
+
+    def change_ship_option(self, shipment_ids: Sequence[str], ship_option: str) -> dict[str, Change]:
+        with self._call("change_ship_option"):
+            if not self.ship_options.get(ship_option):
+                raise RejectedByPartnerError(partner="jetpack", code="no_ship_option")
+            changes = {each: self._editable(each) for each in shipment_ids}
+            self.services.update({each: ship_option for each, change in changes.items() if change.done})
+            return changes
+
+    def hold_shipments(self, shipment_ids: Sequence[str]) -> dict[str, Change]:
+        with self._call("hold_shipments"):
+            changes = {each: self._editable(each) for each in shipment_ids}
+            for each, change in changes.items():
+                if change.done:
+                    self.hold(each, "Manual")
+            return changes
+
+    def release_shipments(self, shipment_ids: Sequence[str]) -> dict[str, Change]:
+        with self._call("release_shipments"):
+            changes = {each: Change(done=False, reason=UNKNOWN_SHIPMENT) for each in shipment_ids}
+            for each in changes.keys() & self._shipments.keys():
+                still_held = self._lift(each, {"Manual", "AutoProcessingPause"})
+                changes[each] = Change(done=True, reason="still on hold for other reasons" if still_held else "")
+            return changes
+
+    def tracking(self, shipment_ids: Sequence[str]) -> Iterator[ParcelTracking]:
+        with self._call("tracking"):
+            return iter([self._scans[each] for each in dict.fromkeys(shipment_ids) if each in self._scans])
+
     def catalogue(self, skus: frozenset[str], ship_options: frozenset[str]) -> Catalogue:
         with self._call("catalogue"):
             return Catalogue(
@@ -192,15 +246,71 @@ class FakeWarehouse(FakePartner):
             carrier=carrier,
             tracking_url=url,
         )
+        self.scan(shipment_id, "PreTransit")
+
+    def add_parcel(self, jetpack_order_id: str, number: str) -> None:
+        """Let another parcel leave for an order whose units all were in earlier ones."""
+        with self._lock:
+            order = self.orders[jetpack_order_id]
+            shipment = JetpackShipment(str(next(self._shipment_ids)), "Processing")
+            self._shipments[shipment.id] = order.id
+            self._keep(replace(order, shipments=(*order.shipments, shipment)))
+            self.ship(shipment.id, number)
+
+    def scan(self, shipment_id: str, status: str) -> None:
+        with self._lock:
+            shipment = self._now(shipment_id)
+            assert shipment
+            self._scans[shipment_id] = ParcelTracking(
+                shipment_id,
+                status,
+                shipment.tracking_number,
+                shipment.carrier,
+                shipment.tracking_url,
+                self._clock(),
+            )
 
     def deliver(self, shipment_id: str) -> None:
         self._change_one(shipment_id, details=("Delivered",), delivered=True)
+        self.scan(shipment_id, "Delivered")
 
     def hold(self, shipment_id: str, name: str = "InvalidAddress") -> None:
-        self._change_one(shipment_id, status="OnHold", details=(name,))
+        with self._lock:
+            shipment = self._now(shipment_id)
+            assert shipment
+            held = shipment.details if shipment.status == "OnHold" else ()
+            if not held:
+                self._before_hold[shipment_id] = shipment
+            self._change_one(shipment_id, status="OnHold", details=tuple(dict.fromkeys((*held, name))))
 
     def cancel_by_person(self, shipment_id: str) -> None:
         self._change_one(shipment_id, status="Cancelled", details=())
+
+    def _now(self, shipment_id: str) -> JetpackShipment | None:
+        order = self.orders.get(self._shipments.get(shipment_id, ""))
+        return next((each for each in order.shipments if each.id == shipment_id), None) if order else None
+
+    def _editable(self, shipment_id: str) -> Change:
+        shipment = self._now(shipment_id)
+        if shipment is None:
+            return Change(done=False, reason=UNKNOWN_SHIPMENT)
+        if shipment.picked or shipment.cancelled:
+            return Change(done=False, reason="shipment is picked or cancelled")
+        return Change(done=True)
+
+    def _lift(self, shipment_id: str, names: set[str]) -> bool:
+        """Take reasons to hold away; whether others are left."""
+        shipment = self._now(shipment_id)
+        if shipment is None or shipment.status != "OnHold":
+            return False
+        left = tuple(name for name in shipment.details if name not in names)
+        before = self._before_hold.get(shipment_id)
+        if left:
+            self._change_one(shipment_id, details=left)
+        else:
+            status, details = (before.status, before.details) if before else ("Processing", ())
+            self._change_one(shipment_id, status=status, details=details)
+        return bool(left)
 
     def _change_one(self, shipment_id: str, **changes: object) -> None:
         with self._lock:
@@ -247,6 +357,8 @@ class FakeShop(FakePartner):
         self.orders: dict[str, Order] = {}
         self.announced: list[ParcelAnnouncement] = []
         """What customers were told, in order."""
+        self.retold: list[tuple[str, tuple[TrackingNumber, ...], bool]] = []
+        """Fulfillment, its numbers from then on, and whether the customer was told of them."""
         self.levels: dict[str, dict[str, ShopifyStock]] = {}
         """Location → inventory item id → its stock."""
         self._of_fulfillment_order: dict[str, OrderId] = {}
@@ -299,6 +411,29 @@ class FakeShop(FakePartner):
             )
             self.announced.append(announcement)
             return created
+
+    def orders_named(self, name: str) -> tuple[OrderId, ...]:
+        with self._call("orders_named"):
+            wanted = _bare(name)
+            return tuple(order.id for order in self.orders.values() if wanted and _bare(order.name) == wanted)
+
+    def change_tracking(self, fulfillment_id: str, numbers: Sequence[TrackingNumber], *, notify_customer: bool) -> None:
+        with self._call("change_tracking"):
+            known = {each.id: order for order in self.orders.values() for each in order.fulfillments}
+            if fulfillment_id not in known or not numbers:
+                raise _refusal(UNKNOWN_FULFILLMENT)
+            order, told = known[fulfillment_id], tuple(each.number for each in numbers)
+            self.put(
+                replace(
+                    order,
+                    updated_at=self._clock(),
+                    fulfillments=tuple(
+                        replace(each, tracking_numbers=told) if each.id == fulfillment_id else each
+                        for each in order.fulfillments
+                    ),
+                )
+            )
+            self.retold.append((fulfillment_id, tuple(numbers), notify_customer))
 
     def orders_changed_since(self, since: datetime) -> Iterator[ChangedOrder]:
         with self._call("orders_changed_since"):
@@ -357,6 +492,10 @@ def _sent(each: FulfillmentOrder, wanted: dict[str, int], units: Counter[LineId]
     if any(line.remaining for line in lines):
         return replace(each, lines=lines)
     return replace(each, lines=lines, status="CLOSED", supported_actions=frozenset())
+
+
+def _bare(name: str) -> str:
+    return name.strip().removeprefix("#").casefold()
 
 
 def _refusal(message: str) -> RejectedByPartnerError:

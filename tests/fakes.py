@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jetbridge.domain.rules import DEFAULT_RULES
 from jetbridge.errors import ConflictError, InvalidRequestError
-from jetbridge.ports import DueOrder
+from jetbridge.ports import DueOrder, KeptShipStationOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jetbridge.domain.record import OrderRecord, Parcel, Status
     from jetbridge.domain.rules import RuleSet
     from jetbridge.domain.ship_options import Method, ShipOptionMapping
+    from jetbridge.domain.shipstation import ShipStationOrder
     from jetbridge.domain.store import Store
     from jetbridge.domain.timeline import TimelineEvent
     from jetbridge.messages import WakeUp
@@ -39,6 +40,7 @@ class InMemoryOrderRecords:
         self._open: dict[tuple[str, str], OrderRecord] = {}
         self._snapshots: dict[tuple[str, str], tuple[Order, datetime]] = {}
         self._events: dict[tuple[str, str], list[TimelineEvent]] = {}
+        self._parts: dict[tuple[str, str], KeptShipStationOrder] = {}
         self._clock = clock
         self._lock = RLock()
 
@@ -68,6 +70,26 @@ class InMemoryOrderRecords:
     def read_snapshot(self, store: StoreSlug, order_id: OrderId) -> Order | None:
         order, end = self._snapshots.get((store, order_id), (None, self._clock()))
         return order if end > self._clock() else None
+
+    def redact(self, store: StoreSlug, order_id: OrderId) -> None:
+        record = self.records.get((store, order_id))
+        self._snapshots.pop((store, order_id), None)
+        self._events.pop((store, order_id), None)
+        for part in record.parts if record else ():
+            self._parts.pop((store, part), None)
+
+    def keep_shipstation_order(
+        self, store: StoreSlug, order: ShipStationOrder, order_id: OrderId | None, at: datetime
+    ) -> None:
+        with self._lock:
+            known = self._parts.get((store, order.id))
+            if known is None or known.at <= at:
+                order_id = order_id or (known.order_id if known else None)
+                self._parts[store, order.id] = KeptShipStationOrder(order, at, order_id)
+
+    def read_shipstation_order(self, store: StoreSlug, shipstation_id: str) -> KeptShipStationOrder | None:
+        found = self._parts.get((store, shipstation_id))
+        return found if found and found.at + timedelta(days=90) > self._clock() else None
 
     def note(self, store: StoreSlug, order_id: OrderId, event: TimelineEvent) -> None:
         with self._lock:
@@ -119,6 +141,8 @@ class InMemoryStoreSettings:
         self._stores: dict[str, Store] = {store.slug: store for store in stores}
         self._rules: dict[tuple[str, int], RuleSet] = {}
         self._unmapped: dict[str, Counter[Method]] = {}
+        self._left: dict[str, Store] = {}
+        """What a disconnected store keeps: version, rules and mappings."""
 
     def stores(self) -> Sequence[StoreSlug]:
         return [store.slug for store in self._stores.values()]
@@ -134,6 +158,7 @@ class InMemoryStoreSettings:
 
     def save_store(self, store: Store) -> None:
         known = self._stores.get(store.slug)
+        left = self._left.get(store.slug)
         kept = self._rules.get((store.slug, store.rules.version))
         if store.rules != DEFAULT_RULES and kept not in {None, store.rules}:
             raise ConflictError
@@ -142,7 +167,16 @@ class InMemoryStoreSettings:
         if store.rules != DEFAULT_RULES:
             self._rules[store.slug, store.rules.version] = store.rules
         mappings = known.ship_options if known else {}
-        self._stores[store.slug] = replace(store, version=store.version + 1, ship_options=mappings)
+        version, rules = store.version, store.rules
+        if left and not known:
+            mappings, version = left.ship_options, left.version
+            rules = left.rules if rules == DEFAULT_RULES else rules
+        self._left.pop(store.slug, None)
+        self._stores[store.slug] = replace(store, version=version + 1, rules=rules, ship_options=mappings)
+
+    def delete_store(self, slug: StoreSlug) -> None:
+        if slug in self._stores:
+            self._left[slug] = self._stores.pop(slug)
 
     def save_ship_option(self, slug: StoreSlug, mapping: ShipOptionMapping) -> None:
         store = self._stores.get(slug)
@@ -165,6 +199,7 @@ class InMemoryRuntime:
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
         self._cursors: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+        self._events: dict[tuple[str, str], tuple[datetime, datetime]] = {}
 
     def cursor(self, store: StoreSlug, name: str) -> datetime | None:
         at, end = self._cursors.get((store, name), (None, self._clock()))
@@ -172,6 +207,13 @@ class InMemoryRuntime:
 
     def save_cursor(self, store: StoreSlug, name: str, at: datetime) -> None:
         self._cursors[store, name] = at, self._clock() + timedelta(days=30)
+
+    def note_event(self, store: StoreSlug, partner: str, at: datetime) -> None:
+        self._events[store, partner] = at, self._clock() + timedelta(days=30)
+
+    def last_event(self, store: StoreSlug, partner: str) -> datetime | None:
+        at, end = self._events.get((store, partner), (None, self._clock()))
+        return at if end > self._clock() else None
 
 
 class InMemoryQueue:
@@ -212,3 +254,28 @@ class InMemoryWebhookSecrets:
         return tuple(self.secrets.get((store, partner), ()))
 
     webhook_secrets_again = webhook_secrets
+
+
+class InMemorySecretStore:
+    """Credentials and webhook secrets of stores."""
+
+    def __init__(self) -> None:
+        self.shown: dict[tuple[str, str], dict[str, str]] = {}
+        self.secrets: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def credentials(self, store: StoreSlug, partner: str) -> dict[str, str] | None:
+        found = self.shown.get((store, partner))
+        return None if found is None else dict(found)
+
+    def save_credentials(self, store: StoreSlug, partner: str, credentials: Mapping[str, str]) -> None:
+        self.shown[store, partner] = dict(credentials)
+
+    def webhook_secrets(self, store: StoreSlug, partner: str) -> Sequence[str]:
+        return self.secrets.get((store, partner), ())
+
+    def save_webhook_secrets(self, store: StoreSlug, partner: str, secrets: Sequence[str]) -> None:
+        self.secrets[store, partner] = tuple(secrets)
+
+    def delete(self, store: StoreSlug, partner: str) -> None:
+        self.shown.pop((store, partner), None)
+        self.secrets.pop((store, partner), None)

@@ -9,6 +9,7 @@ import json
 
 SHOPIFY_SECRET = "shpss_invented"  # noqa: S105 - invented
 JETPACK_SECRET = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcY"  # noqa: S105 - the fact sheet's test vector
+SHIPSTATION_TOKEN = "invented-token-of-shipstation"  # noqa: S105 - invented
 
 
 def shopify_headers(
@@ -39,16 +40,22 @@ def jetpack_headers(
     }
 
 
-def http_event(
-    partner: str, store: str, headers: dict[str, str], raw: bytes, *, encoded: bool = False
+def shipstation_body(address: object, event: object = "ORDER_NOTIFY") -> bytes:
+    """Give all that ShipStation says; it signs nothing (facts/shipstation.md section 5)."""
+    return body(resource_url=address, resource_type=event)
+
+
+def http_event(  # noqa: PLR0913 - the parts of a request
+    partner: str, store: str, headers: dict[str, str], raw: bytes, *, encoded: bool = False, token: str = ""
 ) -> dict[str, object]:
-    """Give what API Gateway hands to a function (payload format 2.0)."""
+    """Give what API Gateway hands to a function (payload format 2.0); a token makes it the other route's."""
+    parameters = {"partner": partner, "store": store} | ({"token": token} if token else {})
     return {
         "version": "2.0",
-        "routeKey": "POST /webhooks/{partner}/{store}",
-        "rawPath": f"/webhooks/{partner}/{store}",
+        "routeKey": f"POST /webhooks/{'/'.join(f'{{{name}}}' for name in parameters)}",
+        "rawPath": f"/webhooks/{'/'.join(parameters.values())}",
         "headers": headers,
-        "pathParameters": {"partner": partner, "store": store},
+        "pathParameters": parameters,
         "body": base64.b64encode(raw).decode() if encoded else raw.decode(),
         "isBase64Encoded": encoded,
     }

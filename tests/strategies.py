@@ -24,16 +24,20 @@ from jetbridge.domain.record import (
     ConsignmentState,
     Decision,
     Intent,
+    MarkState,
     NextLook,
     OrderRecord,
     Parcel,
     ParcelState,
+    ShipStationMark,
     Status,
     UnitState,
+    Writer,
 )
 from jetbridge.domain.rules import DEFAULT_RULES, Outcome, Rule, RuleSet
 from jetbridge.domain.ship_options import Method, ShipOptionMapping, normalized
-from jetbridge.domain.store import JetpackConnection, ShopifyConnection, Store
+from jetbridge.domain.shipstation import ShipStationLine, ShipStationOrder
+from jetbridge.domain.store import JetpackConnection, Route, ShipStationConnection, ShopifyConnection, Store
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -67,7 +71,9 @@ parcels = st.builds(
     url=texts,
     fulfillment_id=texts,
     until=st.none() | moments,
+    told=texts,
 )
+marks = st.builds(ShipStationMark, digits, texts, st.sampled_from(MarkState), moments, st.none() | moments)
 consignments = st.builds(
     Consignment,
     st.integers(1, 99),
@@ -79,6 +85,7 @@ consignments = st.builds(
     forwarded_at=st.none() | moments,
     intent=st.none() | intents,
     parcels=tuples_of(parcels),
+    shipstation_id=texts,
     cancel_asked=st.booleans(),
     trouble=st.none() | holds,
 )
@@ -100,6 +107,12 @@ order_records = st.builds(
     hold=st.none() | holds,
     decision=st.none() | decisions,
     consignments=tuples_of(consignments),
+    route=st.none() | st.sampled_from(Route),
+    ignored=texts,
+    parts=tuples_of(digits),
+    writer=st.none() | st.sampled_from(Writer),
+    marks=tuples_of(marks),
+    shipstation_looked_at=st.none() | moments,
     seen_hash=texts,
     attempts=quantities,
     failing_since=st.none() | moments,
@@ -110,6 +123,22 @@ order_records = st.builds(
 
 addresses = st.builds(Address, *[texts] * 9)
 lines = st.builds(Line, line_ids, texts, texts, st.integers(1, 50), st.just(0), st.booleans(), st.booleans(), texts)
+
+
+parts = st.builds(
+    ShipStationOrder,
+    *[digits, texts, texts, texts, digits, moments],
+    lines=tuples_of(st.builds(ShipStationLine, texts, texts, texts, quantities, st.booleans())),
+    method=texts,
+    ship_to=st.none() | addresses,
+    tags=tuples_of(texts),
+    held_until=texts,
+    parent_id=texts,
+    merged_ids=tuples_of(digits),
+    externally_fulfilled=st.booleans(),
+    customer_notes=texts,
+    internal_notes=texts,
+)
 
 
 @st.composite
@@ -167,6 +196,7 @@ def orders(draw: DrawFn) -> Order:
         tags=draw(tuples_of(texts)),
         currency=draw(st.sampled_from(["USD", "EUR", ""])),
         total=draw(texts),
+        shipstation=draw(tuples_of(parts, at_most=2)),
     )
 
 
@@ -188,6 +218,8 @@ stores = st.builds(
     forward_gateways=st.frozensets(texts, max_size=3),
     accepted_risks=st.frozensets(texts, max_size=3),
     forward_test_orders=st.booleans(),
+    routes=st.frozensets(st.sampled_from(Route), min_size=1),
+    shipstation=st.none() | st.builds(ShipStationConnection, digits, texts),
     rules=rule_sets,
     ship_options=st.lists(mappings, max_size=3).map(lambda found: {each.method: each for each in found}),
 )

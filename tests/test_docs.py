@@ -17,8 +17,9 @@ from cfnlint.decode.cfn_yaml import load
 from jetbridge.aws.orders_table import DynamoOrderRecords
 from jetbridge.aws.queues import SqsWakeUpQueue
 from jetbridge.aws.settings_table import DynamoStoreSettings
-from jetbridge.bootstrap import now
+from jetbridge.bootstrap import connection_request, now
 from jetbridge.config import PRODUCTION_STAGES, VARIABLES
+from jetbridge.domain.connection import CODES, Trouble, shown
 from jetbridge.domain.holds import OWNERS, Hold
 from jetbridge.domain.identifiers import OrderId, StoreSlug
 from jetbridge.domain.record import OrderRecord, Status
@@ -26,6 +27,8 @@ from jetbridge.domain.ship_options import normalized
 from jetbridge.domain.timeline import TimelineEvent
 from jetbridge.messages import WakeUp
 from local.stack import ROOT
+from tests.builders import a_store
+from tests.unit.test_check_store import TROUBLESHOOTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -286,6 +289,25 @@ def stand_ins(sqs: Any, dynamodb: Any) -> dict[str, str]:  # noqa: ANN401 - boto
     return names
 
 
+def test_the_request_of_the_readme_is_one_that_connects_a_store() -> None:
+    [request] = [json.loads(block) for language, block in FENCED.findall(text(README)) if language == "json"]
+
+    found = connection_request(request)
+
+    assert found.slug == STORE
+    assert all(shown(partner, credentials) for partner, credentials in found.credentials.items())
+
+
+def test_operations_trace_every_trouble_to_the_findings_that_explain_it() -> None:
+    section = text(OPERATIONS).partition("## Check a store")[2].partition("\n## ")[0]
+    rows = [row.strip("|").split("|") for row in section.splitlines() if row.startswith("|")]
+    named = {code for *_, cell in rows for code in CODE.findall(cell)}
+
+    assert [cells[0].strip() for cells in rows[2:] if cells[0].strip()] == [*Trouble]
+    assert named <= CODES.keys()
+    assert {code for _, code, _ in TROUBLESHOOTING} <= named
+
+
 @moto.mock_aws
 def test_the_python_of_readme_and_operations_does_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
     sqs, dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
@@ -296,6 +318,9 @@ def test_the_python_of_readme_and_operations_does_what_they_say(capsys: pytest.C
     letter = WakeUp(STORE, "order", ORDER, "shopify:orders/create:1", 1.0)
     SqsWakeUpQueue(sqs, names["OrderDeadLetterQueueUrl"]).send([letter])
 
+    settings = DynamoStoreSettings(dynamodb, names["SettingsTableName"], clock=now)
+    settings.save_store(a_store(slug=STORE, version=0))
+
     given: dict[str, Any] = {}
     for document in (README, OPERATIONS):
         for language, block in FENCED.findall(text(document)):
@@ -303,12 +328,10 @@ def test_the_python_of_readme_and_operations_does_what_they_say(capsys: pytest.C
                 program = re.sub(r"the output (\w+)", lambda found: names[found[1]], block)
                 exec(compile(program, document, "exec"), given)  # noqa: S102 - our own documentation
 
-    store = DynamoStoreSettings(dynamodb, names["SettingsTableName"], clock=now).store(STORE)
-    secret = boto3.client("ssm").get_parameter(Name="/jetbridge/staging/myshop/shopify/webhook", WithDecryption=True)
+    store = settings.store(STORE)
     after = records.read(STORE, ORDER)
     assert store
-    assert {normalized("Standard"), normalized("Courier")} == store.ship_options.keys()
-    assert secret["Parameter"]["Type"] == "SecureString"
+    assert store.ship_options[normalized("Courier")].ship_option == "2-Day"
     woken = bodies(sqs, names["OrderQueueUrl"])
     assert [each.cause.partition(":")[0] for each in woken] == ["redrive", "person"]
     assert all(each.group == letter.group and each.seen_at > letter.seen_at for each in woken)

@@ -70,7 +70,7 @@ def sources(template: Template, kind: str) -> list[tuple[str, dict[str, Any]]]:
     found = [
         (name, event["Properties"])
         for name, function in functions(template).items()
-        for event in function["Events"].values()
+        for event in function.get("Events", {}).values()
         if event["Type"] == kind
     ]
     assert found, f"no event of type {kind}"
@@ -195,6 +195,19 @@ def the_intake_reads_webhook_secrets_only(template: Template) -> None:
     assert "dynamodb" not in role
 
 
+def only_the_console_writes_secrets(template: Template) -> None:
+    writers = {
+        role
+        for role, properties in resources(template, "AWS::IAM::Role").items()
+        if re.search(r"ssm:(?!GetParameter\b)\w+", json.dumps(properties))
+    }
+    assert writers == {"ConsoleRole"}
+    role = json.dumps(template["Resources"]["ConsoleRole"])
+    assert re.findall(r"parameter/[^\"]*", role) == ["parameter/jetbridge/${Stage}/*"]
+    # Nobody on the internet reaches it: it is invoked by whoever IAM lets.
+    assert "Events" not in template["Resources"]["Console"]["Properties"]
+
+
 def functions_get_the_variables_they_read(template: Template) -> None:
     for name, function in functions(template).items():
         given = {variable for variable in function["Variables"] if not variable.startswith("POWERTOOLS_")}
@@ -243,6 +256,7 @@ RULES = [
     merchants_keep_their_tables,
     messages_stay_hidden_for_six_timeouts,
     no_statement_is_for_everything,
+    only_the_console_writes_secrets,
     order_ways_run_at_most_five_at_once,
     queue_events_report_partial_failures,
     schedules_can_be_switched_off,
@@ -294,6 +308,16 @@ MISTAKES: list[tuple[Callable[[Template], None], str, Any]] = [
         the_intake_reads_webhook_secrets_only,
         "ReceiveWebhookRole.Properties.Policies.0.PolicyDocument.Statement.2.Resource",
         "arn:aws:ssm:r:a:parameter/jetbridge/*",
+    ),
+    (
+        only_the_console_writes_secrets,
+        "ForwardOrderRole.Properties.Policies.0.PolicyDocument.Statement.0.Action",
+        "ssm:PutParameter",
+    ),
+    (
+        only_the_console_writes_secrets,
+        "Console.Properties.Events",
+        {"Door": {"Type": "HttpApi", "Properties": {"Method": "POST", "Path": "/console"}}},
     ),
     (functions_get_the_variables_they_read, "ReceiveWebhook.Properties.Environment.Variables.ORDERS_TABLE", "x"),
     (functions_get_the_variables_they_read, "ForwardOrder.Properties.Environment.Variables.ORDERS_TABLE", None),

@@ -15,7 +15,7 @@ from jetbridge.use_cases.push_inventory import Pushed, push_inventory
 WORKER = bootstrap.worker("push_inventory")
 
 
-def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
     """Work one batch of stores, or fan the schedule's tick out to them."""
     if "Records" not in event:
         at = bootstrap.now()
@@ -25,7 +25,8 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         )
         WORKER.close()
         return {"stores": len(stores)}
-    response, pushed = WORKER.batch.work(event, _push)
+    with WORKER.invocation(context):
+        response, pushed = WORKER.batch.work(event, _push)
     for each in pushed:
         WORKER.logger.info(
             "stock pushed",

@@ -1,6 +1,8 @@
-"""POST /webhooks/{partner}/{store}: a partner's webhook → one wake-up in a queue → 202.
+"""POST /webhooks/{partner}/{store}: a partner's webhook → wake-ups in a queue → 202.
 
-Delivery semantics: the answer is 2xx only once the wake-up is stored; the partner repeats anything else that
+Who cannot sign (ShipStation) has a token behind the store: /webhooks/{partner}/{store}/{token}.
+
+Delivery semantics: the answer is 2xx only once its wake-ups are stored; the partner repeats anything else that
 it may repeat (503: our queue or secrets could not be reached; nothing was taken). A repeated delivery makes
 the same message, which the queue drops within five minutes; later ones find nothing new to do.
 """
@@ -44,8 +46,9 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             secrets=INTAKE.secrets,
             queues=INTAKE.queues,
             now=time.time(),
+            token=parameters.get("token", ""),
         )
-        status, outcome = 202, "queued" if notice.wake_up else "ignored_topic"
+        status, outcome = 202, "queued" if notice.wake_ups else "ignored_topic"
         topic, delivery_id = notice.topic, notice.delivery_id
     except tuple(REFUSALS) as error:
         status, outcome = REFUSALS[type(error)]

@@ -1,4 +1,6 @@
-"""Schedules: wake what is due (each minute) and what changed at the source (every 5). SweepQueue: wake what waited.
+"""Schedules: wake what is due (each minute) and what changed (every 5). SweepQueue: what concerns many orders.
+
+That is orders that waited for a setting, orders that ShipStation's webhooks point at, and redactions.
 
 Delivery semantics: sweeps only send wake-ups, which are deduplicated and safe to repeat; a sweep that fails
 is made good by the next one, because due times and cursors move only with what was really sent.
@@ -9,7 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jetbridge import bootstrap
-from jetbridge.use_cases.sweep_orders import Swept, sweep_changed, sweep_due, wake_held
+from jetbridge.errors import InvalidRequestError
+from jetbridge.use_cases.redact_customer import note_data_request, redact_customer
+from jetbridge.use_cases.sweep_orders import (
+    Swept,
+    read_resource,
+    sweep_changed,
+    sweep_due,
+    sweep_shipstation,
+    wake_held,
+)
 
 if TYPE_CHECKING:
     from jetbridge.messages import WakeUp
@@ -17,12 +28,13 @@ if TYPE_CHECKING:
 WORKER = bootstrap.worker("sweep_orders")
 
 
-def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
     """Carry out one schedule's task, or one batch of SweepQueue."""
-    if "Records" in event:
-        response, swept = WORKER.batch.work(event, _wake_held)
-    else:
-        response, swept = {}, [_scheduled(event.get("task", ""))]
+    with WORKER.invocation(context):
+        if "Records" in event:
+            response, swept = WORKER.batch.work(event, _asked)
+        else:
+            response, swept = {}, _scheduled(event.get("task", ""))
     for each in swept:
         log = WORKER.logger.warning if each.failed else WORKER.logger.info
         log("swept", extra={"task": each.task, "woken": each.woken, "failed": each.failed})
@@ -32,22 +44,75 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return dict(response) or {"woken": sum(each.woken for each in swept)}
 
 
-def _scheduled(task: str) -> Swept:
+def _scheduled(task: str) -> list[Swept]:
     queues = WORKER.queues
     if task == "due":
-        return sweep_due(
-            records=WORKER.records, order_queue=queues["order"], tracking_queue=queues["tracking"], clock=bootstrap.now
-        )
+        return [
+            sweep_due(
+                records=WORKER.records,
+                order_queue=queues["order"],
+                tracking_queue=queues["tracking"],
+                clock=bootstrap.now,
+            )
+        ]
     if task == "changed":
-        return sweep_changed(
+        at_shopify = sweep_changed(
             settings=WORKER.settings,
             partners=WORKER.partners,
             runtime=WORKER.runtime,
             order_queue=queues["order"],
             clock=bootstrap.now,
         )
+        at_shipstation = sweep_shipstation(
+            records=WORKER.records,
+            settings=WORKER.settings,
+            partners=WORKER.partners,
+            runtime=WORKER.runtime,
+            order_queue=queues["order"],
+            clock=bootstrap.now,
+        )
+        return [at_shopify, at_shipstation]
     message = f"unknown task {task!r}: due or changed"
     raise ValueError(message)
+
+
+def _asked(wake_up: WakeUp) -> Swept:
+    """Carry out one message of SweepQueue."""
+    match wake_up.subject:
+        case "shipstation_resource":
+            return _read_resource(wake_up)
+        case "redaction":
+            emptied = redact_customer(
+                wake_up,
+                records=WORKER.records,
+                settings=WORKER.settings,
+                partners=WORKER.partners,
+                clock=bootstrap.now,
+            )
+            return Swept("redacted", emptied)
+        case "data_request":
+            known = note_data_request(wake_up, records=WORKER.records, clock=bootstrap.now)
+            return Swept("data_request", int(known))
+        case _ if wake_up.id == "uninstalled":
+            return Swept("uninstalled", failed={wake_up.store: "the app was removed from the shop"})
+        case _:
+            return _wake_held(wake_up)
+
+
+def _read_resource(wake_up: WakeUp) -> Swept:
+    try:
+        resource = bootstrap.shipstation_resource(wake_up.id)
+    except InvalidRequestError as error:
+        return Swept("shipstation_resource", failed={wake_up.store: str(error)})
+    return read_resource(
+        wake_up,
+        resource,
+        records=WORKER.records,
+        settings=WORKER.settings,
+        partners=WORKER.partners,
+        order_queue=WORKER.queues["order"],
+        clock=bootstrap.now,
+    )
 
 
 def _wake_held(wake_up: WakeUp) -> Swept:

@@ -114,6 +114,7 @@ ROUTES = (
     _route("POST /shipment/{shipment_id}:updateLineItems", edits.update_line_items, "orders_write"),
     _route("POST /shipment:batchUpdateTrackingUpload", shipments.upload_tracking, "orders_write"),
     _route("GET /shipments-tracking", shipments.track_shipments, "tracking_read", "unused", "ShipmentIds"),
+    _route("GET /tracking", shipments.track_numbers, "tracking_read", "unused", "TrackingIds"),
     _route("GET /shipping-method", catalogue.list_shipping_methods, "orders_read", "unused", "Page Limit"),
     _route("GET /location", catalogue.list_locations, "locations_read", "unused", "IncludeInactive AccessGranted"),
     _route(
@@ -150,8 +151,8 @@ class JetpackSimulator(Floor):
 
     Public attributes may be changed at any time: `token`, `scopes`, `rate_limit_per_minute`,
     `webhook_address`, `webhook_secrets` (several during a rotation), `webhook_clock`, `read_delay_seconds`,
-    `has_tracking_is_broken`, `standardises_addresses`, `auto_processing_pause`, `retry_after_seconds`
-    (what a 429 made by a fault asks for).
+    `has_tracking_is_broken`, `tracks_as_in_april` (another shape of tracking), `standardises_addresses`,
+    `auto_processing_pause`, `retry_after_seconds` (what a 429 made by a fault asks for).
     """
 
     name: ClassVar[str] = "jetpack"
@@ -160,6 +161,7 @@ class JetpackSimulator(Floor):
             "add_product",
             "set_stock",
             "set_active",
+            "set_digital",
             "add_shipping_method",
             "set_shipping_method",
             "process",
@@ -175,6 +177,9 @@ class JetpackSimulator(Floor):
             "raise_exception",
             "clear_exception",
             "cancel_by_person",
+            "edit_by_person",
+            "show_as",
+            "disable_webhook",
             "delete_order",
             "split",
             "add_foreign_order",
@@ -188,6 +193,7 @@ class JetpackSimulator(Floor):
         "read_delay_seconds": (int, float),
         "process_after_seconds": (int, float, type(None)),
         "has_tracking_is_broken": bool,
+        "tracks_as_in_april": bool,
         "standardises_addresses": bool,
         "auto_processing_pause": bool,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.simulators.jetpack_models import Scan, Shipment, Stage, detail_json
+from local.simulators.jetpack_models import ADDRESS_FIELDS, Scan, Shipment, Stage, detail_json
 from local.simulators.jetpack_warehouse import OTHER_CHANNEL, Warehouse, Which, deal
 
 if TYPE_CHECKING:
@@ -214,6 +214,45 @@ class Floor(Warehouse):
                 reason = self.cancel_shipment(shipment)
                 if reason:
                     raise ValueError(reason)
+
+    def edit_by_person(
+        self, which: Which, *, address: Mapping[str, str] | None = None, ship_option: str | None = None
+    ) -> None:
+        """Change unpicked shipments in the dashboard: fields of the address, or the service's name. No hold is lifted.
+
+        Raises:
+            ValueError: One is picked, or the address has no such field.
+        """
+        with self.lock:
+            for shipment in self.find(which):
+                if not shipment.is_open:
+                    message = f"shipment {shipment.id} is {shipment.stage.name.lower()}"
+                    raise ValueError(message)
+                unknown = sorted(set(address or ()) - set(ADDRESS_FIELDS))
+                if unknown:
+                    message = f"no address field {unknown[0]!r}"
+                    raise ValueError(message)
+                changed = shipment.recipient["address"] | dict(address or {})
+                shipment.recipient = shipment.recipient | {"address": changed}
+                shipment.ship_option = ship_option or shipment.ship_option
+                self.mark_changed(shipment)
+                if address:
+                    shipment.log(self.now(), 132)
+                    self.announce("order.shipment.address.updated", shipment)
+                if ship_option:
+                    self.announce("order.shipment.shipping_service.updated", shipment)
+
+    def show_as(self, which: Which, status: str | None, details: Sequence[str] = ()) -> None:
+        """Show shipments in a status that no page of the vendor names; None shows the true one again."""
+        with self.lock:
+            for shipment in self.find(which):
+                shipment.shown_as = (status, tuple(details)) if status else None
+                self.mark_changed(shipment)
+
+    def disable_webhook(self, webhook_id: str) -> None:
+        """Switch a subscription off, which is what five days of failing deliveries do; KeyError for an unknown one."""
+        with self.lock:
+            self.subscriptions[webhook_id].enabled = False
 
     def delete_order(self, which: Which) -> None:
         """Make an order vanish: reads answer 404, its reference stays used."""

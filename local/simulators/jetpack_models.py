@@ -164,6 +164,8 @@ class Shipment:
     is_tracking_uploaded: bool = False
     logs: list[tuple[datetime, int, str]] = field(default_factory=list)
     scans: list[Scan] = field(default_factory=list)
+    shown_as: tuple[str, tuple[str, ...]] | None = None
+    """A status and details that no page of the vendor names, shown instead of the true ones."""
 
     @property
     def items(self) -> list[Item]:
@@ -183,6 +185,8 @@ class Shipment:
     @property
     def status(self) -> str:
         """The vendor's shipment status."""
+        if self.shown_as:
+            return self.shown_as[0]
         final = {
             Stage.CANCELLED: "Cancelled",
             Stage.SHIPPED: "Completed",
@@ -197,6 +201,8 @@ class Shipment:
 
     def status_details(self) -> list[Json]:
         """Give the vendor's reasons for the status; several may apply, often there are none."""
+        if self.shown_as:
+            return [{**detail_json("Manual"), "id": 999, "name": name} for name in self.shown_as[1]]
         status = self.status
         if status == "OnHold":
             return list(self.holds.values())
@@ -204,11 +210,8 @@ class Shipment:
             return [detail for details in self.exceptions.values() for detail in details]
         if status == "Completed":
             return [detail_json(self.carrier_status)]
-        if self.stage == Stage.PICKED:
-            return [detail_json("Picked")]
-        if self.stage == Stage.PACKED:
-            return [detail_json("Packed")]
-        return []
+        done = {Stage.PICKED: "Picked", Stage.PACKED: "Packed"}.get(self.stage)
+        return [detail_json(done)] if done else []
 
     def log(self, at: datetime, number: int, text: str = "") -> None:
         """Write a line into the timeline (from 600 on) or the warehouse's log."""

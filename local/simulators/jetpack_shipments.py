@@ -18,6 +18,7 @@ from local.simulators.jetpack_orders import cancel_result, visible_order
 from local.simulators.server import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from local.simulators.jetpack_warehouse import Warehouse
@@ -98,27 +99,46 @@ def track_shipments(warehouse: Warehouse, call: Call) -> Response:
     if wrong:
         raise RefusedError(400, f"The value '{wrong[0]}' is not valid for ShipmentIds.")
     known = [warehouse.shipments[int(text)] for text in sent if int(text) in warehouse.shipments]
-    answers = [_tracking_json(warehouse, shipment) for shipment in known]
-    return Response(200, [answer for answer in answers if answer])
+    return Response(200, _trackings(warehouse, known))
 
 
-def _tracking_json(warehouse: Warehouse, shipment: Shipment) -> Json | None:
-    scans = [scan for scan in shipment.scans if _is_readable(warehouse, scan.at)]
-    if not scans or not shipment.tracking or shipment.order.deleted:
-        return None
+def track_numbers(warehouse: Warehouse, call: Call) -> Response:
+    """`GET /tracking`: the same by tracking number, repeated likewise."""
+    sent = call.request.query.get("TrackingIds", [])
+    if not 1 <= len(sent) <= MOST_TRACKED:
+        raise RefusedError(400, f"Between 1 and {MOST_TRACKED} TrackingIds are required.")
+    wanted = set(sent)
+    known = [each for each in warehouse.shipments.values() if (each.tracking or {}).get("tracking_number") in wanted]
+    rows = _trackings(warehouse, known)
+    if warehouse.tracks_as_in_april:
+        rows = [{name: value for name, value in row.items() if name != "shipment_id"} for row in rows]
+    return Response(200, rows)
+
+
+def _trackings(warehouse: Warehouse, shipments: Iterable[Shipment]) -> list[Json]:
+    write = _tracking_of_april if warehouse.tracks_as_in_april else _tracking_json
+    found = []
+    for shipment in shipments:
+        scans = [scan for scan in shipment.scans if _is_readable(warehouse, scan.at)]
+        if scans and shipment.tracking and not shipment.order.deleted:
+            found.append(write(shipment, shipment.tracking, scans))
+    return found
+
+
+def _tracking_json(shipment: Shipment, label: Json, scans: list[Scan]) -> Json:
     latest = scans[-1]
     return {
         "shipment_id": shipment.id,
-        "tracking_number": shipment.tracking["tracking_number"],
-        "carrier": shipment.tracking["carrier"],
-        "service": shipment.tracking["carrier_service"],
+        "tracking_number": label["tracking_number"],
+        "carrier": label["carrier"],
+        "service": label["carrier_service"],
         "current_status": latest.status,
         "current_substatus": latest.message,
         "current_substatus_code": latest.code,
         "current_timestamp": time_json(latest.at),
         "edd": None,
         "edd_source": None,
-        "tracking_url": shipment.tracking["tracking_url"],
+        "tracking_url": label["tracking_url"],
         # Empty string and null both occur in this answer (facts section 11).
         "delivery_signed_by": "",
         "proof_of_delivery_urls": [],
@@ -143,6 +163,39 @@ def _scan_json(scan: Scan) -> Json:
             "latitude": None,
             "longitude": None,
         },
+    }
+
+
+# The description of April 2026 writes these statuses as words, and knows fewer.
+WORDS_OF_APRIL = {
+    "OutForDelivery": "InTransit",
+    "AvailableForPickup": "Available for Pickup",
+    "DeliveryAttemptFailed": "Delivery attempt Failed",
+}
+
+
+def _tracking_of_april(shipment: Shipment, label: Json, scans: list[Scan]) -> Json:
+    def event(scan: Scan) -> Json:
+        return {
+            "carrier_message": scan.message,
+            "location": "Springfield, IL",
+            "message": scan.message,
+            "status": WORDS_OF_APRIL.get(scan.status, scan.status),
+            "substatus": scan.message,
+            "timestamp": time_json(scan.at),
+        }
+
+    latest = event(scans[-1])
+    return {name: value for name, value in latest.items() if name != "timestamp"} | {
+        "shipment_id": shipment.id,
+        "carrier": label["carrier"],
+        "carrier_tracking_number": label["tracking_number"],
+        "eta": None,
+        "history": [event(scan) for scan in reversed(scans)],
+        "last_updated": latest["timestamp"],
+        "public_tracking_url": label["tracking_url"],
+        "service": label["carrier_service"],
+        "tracking_id": label["tracking_number"],
     }
 
 

@@ -94,6 +94,7 @@ class Warehouse(Simulator):
         self._method_ids = itertools.count(5001)
         self.webhook_ids = itertools.count(301)
         self.has_tracking_is_broken = False
+        self.tracks_as_in_april = False
         for name, service in (("Standard", 3), ("Ground", 3), ("Overnight", 8), ("2-Day", 9), ("Economy", 146)):
             self.add_shipping_method(name, service, default=True)
 
@@ -134,6 +135,11 @@ class Warehouse(Simulator):
         """Activate or deactivate a product; orders made from now on feel it."""
         with self.lock:
             self.catalogue.by_sku[sku].active = active
+
+    def set_digital(self, sku: str, *, digital: bool = True) -> None:
+        """Say that nothing leaves the building for a product."""
+        with self.lock:
+            self.catalogue.by_sku[sku].digital = digital
 
     def add_shipping_method(
         self, name: str, service_level_id: int = STANDARD_SERVICE_ID, *, active: bool = True, default: bool = False

@@ -13,6 +13,7 @@ import urllib.parse
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -56,9 +57,10 @@ class Response:
 class Fault:
     """Something going wrong on purpose, for the next `times` calls of `operation` (`*` is any).
 
-    `kind`: `429`, `500`, `html` (a gateway's HTML page with 502), `malformed` (200 with half a JSON),
+    `kind`: `429`, `500`, `524` (it was done, but the gateway lost patience: its HTML page), `html` (a gateway's
+    HTML page with 502, nothing was done), `malformed` (it was done, the answer is 200 with half a JSON),
     `timeout_before` (the connection closes, nothing was done), `timeout_after` (it was done, the answer
-    is lost), `slow` (the answer waits `seconds`).
+    is lost), `slow` (it is done and answered only after `seconds`).
     """
 
     kind: str
@@ -66,13 +68,27 @@ class Fault:
     times: int = 1
     seconds: float = 0.0
 
-    KINDS: ClassVar = ("429", "500", "html", "malformed", "timeout_before", "timeout_after", "slow")
+    KINDS: ClassVar = ("429", "500", "524", "html", "malformed", "timeout_before", "timeout_after", "slow")
 
     def __post_init__(self) -> None:
         """Refuse a kind nobody carries out."""
         if self.kind not in self.KINDS:
             message = f"unknown fault {self.kind!r}, one of {', '.join(self.KINDS)}"
             raise ValueError(message)
+
+
+HTML = {"content-type": "text/html"}
+INSTEAD = {
+    "500": Response(500, b"", {"content-type": "text/plain"}),
+    "html": Response(502, b"<html><body>502 Bad Gateway</body></html>", HTML),
+}
+"""What is answered when nothing was done."""
+
+AFTERWARDS = {
+    "524": Response(524, b"<html><body>524 A timeout occurred</body></html>", HTML),
+    "malformed": Response(200, b'{"id": 1, "half', {"content-type": "application/json"}),
+}
+"""What is answered when it was done."""
 
 
 @dataclass
@@ -216,18 +232,14 @@ class Simulator:
             raise CloseConnectionError
         if kind == "429":
             return self.throttled(request)
-        if kind == "500":
-            return Response(500, b"", {"content-type": "text/plain"})
-        if kind == "html":
-            return Response(502, b"<html><body>502 Bad Gateway</body></html>", {"content-type": "text/html"})
+        if kind in INSTEAD:
+            return INSTEAD[kind]
         if fault and kind == "slow":
             time.sleep(fault.seconds)
         response = self.handle(request)
         if kind == "timeout_after":
             raise CloseConnectionError
-        if kind == "malformed":
-            return Response(200, b'{"id": 1, "half', {"content-type": "application/json"})
-        return response
+        return AFTERWARDS.get(kind, response)
 
     def _admin(self, request: Request) -> Response:
         body = request.json() if request.body else {}
@@ -288,6 +300,10 @@ class Simulator:
                 self.wfile.write(body)
 
             do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve  # noqa: N815 - http.server's names
+
+            def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002 - http.server's signature
+                """Let the Date header go by the simulator's clock."""
+                return format_datetime(simulator.now(), usegmt=True)
 
             def log_message(self, *_: object) -> None:
                 """Stay silent: the simulator counts instead."""

@@ -11,9 +11,10 @@ import re
 import threading
 import urllib.parse
 from decimal import Decimal
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from graphql import ExecutionResult, OperationDefinitionNode, execute, get_operation_ast
+from graphql import ExecutionResult, OperationDefinitionNode, default_field_resolver, execute, get_operation_ast
 
 from local.simulators.server import Request, Response, Simulator, new_id
 from local.simulators.shopify_graphql import (
@@ -31,10 +32,15 @@ from local.simulators.shopify_merchant import Merchant
 from local.simulators.shopify_mutations import Mutations, read_id
 from local.simulators.shopify_store import ShopStore
 from local.simulators.shopify_views import View, Views
-from local.simulators.shopify_webhooks import RestBodies, WebhookOutbox
+from local.simulators.shopify_webhooks import MOST_FAILURES, RestBodies, WebhookOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from http.server import BaseHTTPRequestHandler
+
+    from graphql import GraphQLResolveInfo
+
+    from local.simulators.server import Delivery
 
 GRAPHQL_PATH = re.compile(r"^/admin/api/(?P<version>[^/]+)/graphql\.json$")
 TOKEN_PATH = "/admin/oauth/access_token"  # noqa: S105 - a path
@@ -62,6 +68,7 @@ NEEDED_SCOPES = {
     "fulfillmentCancel": "write_merchant_managed_fulfillment_orders",
     "fulfillmentCreate": "write_merchant_managed_fulfillment_orders",
     "fulfillmentEventCreate": "write_merchant_managed_fulfillment_orders",
+    "fulfillmentOrderCancel": "write_merchant_managed_fulfillment_orders",
     "fulfillmentOrder": "read_merchant_managed_fulfillment_orders",
     "fulfillmentOrderHold": "write_merchant_managed_fulfillment_orders",
     "fulfillmentOrderMove": "write_merchant_managed_fulfillment_orders",
@@ -81,6 +88,12 @@ NEEDED_SCOPES = {
     "tagsAdd": "write_orders",
     "tagsRemove": "write_orders",
 }
+# What fields further down ask for.
+NEEDED_SCOPES_BELOW = {
+    "Location.inventoryLevels": "read_inventory",
+    "Order.fulfillmentOrders": "read_merchant_managed_fulfillment_orders",
+    "ProductVariant.inventoryItem": "read_inventory",
+}
 
 
 class ShopifySimulator(Merchant, Simulator):
@@ -89,6 +102,8 @@ class ShopifySimulator(Merchant, Simulator):
     `webhook_address` gets every topic, as a subscription in the app's toml would; the API makes more.
     `accept_http_addresses` lets a local stack subscribe plain and loopback addresses, which Shopify refuses.
     `search_lag_seconds` keeps fresh changes out of `orders` and `fulfillmentOrders` for that long.
+    `denied_fields` (`Order.email`) are refused to the app, as data that wants another approval is.
+    `retry_pace` is the pace of repeated deliveries: 1 for a second, two, four …, 0 for at once.
     """
 
     name: ClassVar[str] = "shopify"
@@ -109,6 +124,8 @@ class ShopifySimulator(Merchant, Simulator):
         scopes: frozenset[str] = SCOPES,
         accept_http_addresses: bool = False,
         search_lag_seconds: float = 0.0,
+        currency: str = "USD",
+        plan: str = "Basic",
         utc_offset_hours: int = -5,
         location: str = "Main Warehouse",
         port: int = 0,
@@ -121,8 +138,16 @@ class ShopifySimulator(Merchant, Simulator):
         self.client_id = client_id
         self.client_secret = client_secret
         self.scopes = set(scopes)
+        self.currency = currency
+        self.denied_fields: set[str] = set()
         self.search_lag_seconds = search_lag_seconds
-        self._tokens: dict[str, dt.datetime | None] = {access_token: None}
+        self.retry_pace = 1.0
+        self._api_versions: tuple[str, ...] = API_VERSIONS
+        self._deprecated_reason = ""
+        self._token_refusal = ""
+        self._old_secret: str | None = None
+        # Token → until when, and the secret that made it.
+        self._tokens: dict[str, tuple[dt.datetime | None, str]] = {access_token: (None, client_secret)}
         outbox = WebhookOutbox(
             shop=shop,
             secret=webhook_secret or client_secret,
@@ -134,7 +159,7 @@ class ShopifySimulator(Merchant, Simulator):
         zone = dt.timezone(dt.timedelta(hours=utc_offset_hours))
         self.store = ShopStore(seed=seed, outbox=outbox, bodies=RestBodies(zone), now=self.now)
         self.store.add_location(location)
-        self._views = Views(self.store, shop=shop, api_versions=API_VERSIONS, scopes=self.scopes)
+        self._views = Views(self.store, shop=shop, currency=currency, plan=plan, scopes=self.scopes)
         self._mutations = Mutations(self.store, self._views, accept_http_addresses=accept_http_addresses)
         self._schema = load_schema()
         self.bucket = CostBucket(bucket_size, restore_rate, self.now)
@@ -221,10 +246,12 @@ class ShopifySimulator(Merchant, Simulator):
         match = GRAPHQL_PATH.match(request.path)
         if not match or request.method != "POST":
             return Response(404, {"errors": "Not Found"})
-        version = answering_version(match["version"])
+        version = self._answering_version(match["version"])
         if version is None:
             return Response(404, {"errors": "Not Found"})
         headers = {"X-Shopify-API-Version": version, "X-Request-Id": new_id()}
+        if self._deprecated_reason:
+            headers["X-Shopify-API-Deprecated-Reason"] = self._deprecated_reason
         if not self._known_token(request.headers.get("x-shopify-access-token", "")):
             words = "[API] Invalid API key or access token (unrecognized login or wrong password)"
             return Response(401, {"errors": words}, headers)
@@ -238,7 +265,7 @@ class ShopifySimulator(Merchant, Simulator):
         with self.lock:
             if token not in self._tokens:
                 return False
-            expires = self._tokens[token]
+            expires, _ = self._tokens[token]
             return expires is None or self.now() < expires
 
     def _answer_token(self, request: Request) -> Response:
@@ -251,11 +278,14 @@ class ShopifySimulator(Merchant, Simulator):
             form = dict(urllib.parse.parse_qsl(request.body.decode("utf-8", "replace")))
         if form.get("grant_type") != "client_credentials":
             return Response(400, {"error": "unsupported_grant_type", "error_description": "unsupported grant type"})
-        if (form.get("client_id"), form.get("client_secret")) != (self.client_id, self.client_secret):
+        secret = form.get("client_secret", "")
+        if form.get("client_id") != self.client_id or secret not in (self.client_secret, self._old_secret):
             return Response(400, {"error": "invalid_client", "error_description": "client id or secret is wrong"})
+        if self._token_refusal:
+            return Response(400, {"error": self._token_refusal, "error_description": "no token for this shop"})
         with self.lock:
             token = f"shpua_{new_id().replace('-', '')}"
-            self._tokens[token] = self.now() + dt.timedelta(seconds=TOKEN_LIFE_SECONDS)
+            self._tokens[token] = self.now() + dt.timedelta(seconds=TOKEN_LIFE_SECONDS), secret
         scope = ",".join(sorted(self.scopes))
         return Response(200, {"access_token": token, "scope": scope, "expires_in": TOKEN_LIFE_SECONDS})
 
@@ -274,10 +304,74 @@ class ShopifySimulator(Merchant, Simulator):
         with self.lock:
             self._tokens.clear()
 
+    def refuse_tokens(self, code: str) -> None:
+        """Grant no token any more, for that reason (`shop_not_permitted`); an empty one grants them again."""
+        with self.lock:
+            self._token_refusal = code
+
+    def rotate_secret(self, secret: str) -> None:
+        """Give the app a second secret. Until `revoke_old_secret` both are good, and the older one signs."""
+        with self.lock:
+            self._old_secret, self.client_secret = self.client_secret, secret
+
+    def revoke_old_secret(self) -> None:
+        """Take the older secret away, and the tokens it made."""
+        with self.lock:
+            old, self._old_secret = self._old_secret, None
+            self._tokens = {token: made for token, made in self._tokens.items() if made[1] != old}
+            if self.store.outbox.secret == old:
+                self.store.outbox.secret = self.client_secret
+
+    def grant_scopes(self, scopes: list[str]) -> None:
+        """Let the merchant grant the app these scopes instead of those before."""
+        with self.lock:
+            self.scopes.clear()
+            self.scopes.update(scopes)
+
+    def deny_fields(self, fields: list[str]) -> None:
+        """Refuse the app these fields (`Order.email`) instead of those before."""
+        with self.lock:
+            self.denied_fields = set(fields)
+
+    def end_versions(self, oldest: str) -> None:
+        """Let the versions before `oldest` end: calls to them are answered by it, without a word."""
+        with self.lock:
+            self._api_versions = API_VERSIONS[API_VERSIONS.index(oldest) :]
+
+    def deprecate(self, reason: str) -> None:
+        """Say with every answer that something in it is deprecated; an empty reason ends it."""
+        with self.lock:
+            self._deprecated_reason = reason
+
+    def _answering_version(self, asked: str) -> str | None:
+        """Say which version answers: an older one is answered by the oldest, one that never was is not there."""
+        if asked in self._api_versions:
+            return asked
+        if re.fullmatch(r"20\d\d-(01|04|07|10)", asked) and asked < self._api_versions[0]:
+            return self._api_versions[0]
+        return None
+
+    def _post(self, delivery: Delivery, delay: float, attempt: int) -> None:
+        """Send a delivery again, unless its subscription has seen too many failures in a row and is deleted."""
+        failures = attempt - 1
+        if failures == MOST_FAILURES:
+            with self.lock:
+                self.store.outbox.give_up(delivery.url, delivery.topic)
+        super()._post(delivery, delay * self.retry_pace if failures else delay, attempt)
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        """Let the Date header go by the simulator's clock."""
+
+        def date(_handler: object, _timestamp: float | None = None) -> str:
+            return format_datetime(self.now(), usegmt=True)
+
+        return type("Handler", (super()._handler(),), {"date_time_string": date})
+
     def uninstall(self) -> None:
         """Let the merchant remove the app: the tokens die first, then app/uninstalled goes out."""
         with self.lock:
             self._tokens.clear()
+            self._token_refusal = "app_not_installed"  # noqa: S105 - an error's code
             with self.store.event():
                 body = {"id": 7000000001, "name": "Example Shop", "domain": self.shop, "myshopify_domain": self.shop}
                 self.store.outbox.announce("app/uninstalled", body)
@@ -309,6 +403,7 @@ class ShopifySimulator(Merchant, Simulator):
             context_value=context,
             variable_values=dict(variables),
             operation_name=operation_name,
+            field_resolver=self._resolve,
         )
         if not isinstance(result, ExecutionResult):  # pragma: no cover - no resolver is asynchronous
             message = "a resolver was asynchronous"
@@ -332,6 +427,13 @@ class ShopifySimulator(Merchant, Simulator):
             raise ShopifyError(message, "ACCESS_DENIED", requiredAccess=f"`{needed}` access scope.")
 
         return deny
+
+    def _resolve(self, source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:  # noqa: ANN401 - graphql-core's
+        field = f"{info.parent_type.name}.{info.field_name}"
+        needed = NEEDED_SCOPES_BELOW.get(field)
+        if field in self.denied_fields or (needed and needed not in self.scopes):
+            self._denied(info.field_name, needed or "another approval's")(source)
+        return default_field_resolver(source, info, **arguments)
 
     def _root(self) -> dict[str, Any]:
         resolvers = self._queries() | self._mutations.root()
@@ -365,7 +467,7 @@ class ShopifySimulator(Merchant, Simulator):
             "order": lambda _, id: one(store.orders.get(read_id(id, "Order")), views.order),  # noqa: A006
             "orders": self._orders,
             "productVariants": lambda _, **arguments: views.variants(arguments),
-            "publicApiVersions": lambda _: [views.api_version(version) for version in API_VERSIONS],
+            "publicApiVersions": lambda _: [views.api_version(version) for version in self._api_versions],
             "shop": lambda _: views.shop(),
             "webhookSubscriptions": self._webhook_subscriptions,
         }
@@ -424,19 +526,29 @@ class ShopifySimulator(Merchant, Simulator):
             "change_address",
             "create_order",
             "delete_order",
+            "deny_fields",
+            "deprecate",
             "edit_quantity",
             "empty_bucket",
+            "end_versions",
             "fulfill_elsewhere",
+            "grant_scopes",
             "hold_fulfillment_order",
             "mark_paid",
+            "merge_fulfillment_orders",
             "move_fulfillment_order",
             "redact_customer",
+            "redact_shop",
             "refund",
+            "refuse_tokens",
             "release_fulfillment_order",
             "remove_units",
             "request_data",
+            "rename_order",
             "reschedule_fulfillment_order",
+            "revoke_old_secret",
             "revoke_tokens",
+            "rotate_secret",
             "set_key_running",
             "set_note",
             "set_raw_financial_status",
@@ -476,15 +588,6 @@ def _warner(info: Any, arguments: Mapping[str, Any]) -> Callable[[Term], None]: 
         )
 
     return warn
-
-
-def answering_version(asked: str) -> str | None:
-    """Say which version answers: an older one is answered by the oldest, one that never was is not there."""
-    if asked in API_VERSIONS:
-        return asked
-    if re.fullmatch(r"20\d\d-(01|04|07|10)", asked) and asked < API_VERSIONS[0]:
-        return API_VERSIONS[0]
-    return None
 
 
 def read_call(request: Request) -> tuple[str, Mapping[str, Any], str | None] | Response:

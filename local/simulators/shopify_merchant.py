@@ -81,6 +81,7 @@ class Merchant:
 
     lock: threading.RLock
     store: ShopStore
+    currency: str
 
     def settle(self) -> None:
         """Do what is due by now."""
@@ -193,6 +194,10 @@ class Merchant:
         tags: Sequence[str] = (),
         attributes: Made | None = None,
         source_name: str = "web",
+        name: str | None = None,
+        currency: str | None = None,
+        presentment_currency: str | None = None,
+        exchange_rate: str = "1",
         delayed_routing_seconds: float = 0,
         fulfill_in_seconds: float | None = None,
         hold_reason: str | None = None,
@@ -201,7 +206,8 @@ class Merchant:
 
         `address` changes parts of the default one. Pickup and digital orders have none. Fulfillment orders
         appear after `delayed_routing_seconds`, scheduled ones open after `fulfill_in_seconds`, and
-        `hold_reason` holds them from the start, as the shop's own settings may.
+        `hold_reason` holds them from the start, as the shop's own settings may. The customer may pay in another
+        currency: `exchange_rate` of it for one of the shop's.
         """
         choose(financial_status, FINANCIAL_STATUSES)
         choose(delivery, DELIVERIES)
@@ -236,6 +242,10 @@ class Merchant:
             attributes=dict(attributes or {}),
             source_name=source_name,
             address_id=self.store.next_id(),
+            own_name=name,
+            currency=currency or self.currency,
+            presentment_currency=presentment_currency or currency or self.currency,
+            exchange_rate=Decimal(exchange_rate),
         )
         if title is not None and any(line.requires_shipping for line in made):
             price = Decimal(shipping_price) if shipped else Decimal(0)
@@ -462,6 +472,14 @@ class Merchant:
         return self._seen(found)
 
     @action
+    def rename_order(self, order: str | int, name: str) -> Made:
+        """Let an order bear another name, as other prefixes and imports do; names may repeat."""
+        found = self._order(order)
+        found.own_name = name
+        self.store.touch(found)
+        return self._seen(found)
+
+    @action
     def set_note(self, order: str | int, note: str) -> Made:
         """Write a note."""
         found = self._order(order)
@@ -561,6 +579,17 @@ class Merchant:
         return self._seen(found.order)
 
     @action
+    def merge_fulfillment_orders(self, fulfillment_orders: Sequence[str | int]) -> Made:
+        """Put fulfillment orders of one order, place and method into the first of them."""
+        found = [self._fulfillment_order(each) for each in fulfillment_orders]
+        alike = {(each.order.id, each.location.id, each.method, each.status) for each in found}
+        if len(found) < 2 or len(alike) != 1 or found[0].status != "OPEN":  # noqa: PLR2004 - one cannot be merged
+            message = "only open fulfillment orders of one order, location and method can be merged"
+            raise RefusedError(message)
+        self.store.merge(found)
+        return self._seen(found[0].order)
+
+    @action
     def fulfill_elsewhere(  # noqa: PLR0913 - what a shipper says
         self,
         order: str | int,
@@ -606,6 +635,11 @@ class Merchant:
     def redact_customer(self, order: str | int) -> None:
         """Ask that an order's customer be forgotten (customers/redact)."""
         self._privacy("customers/redact", "orders_to_redact", order)
+
+    @action
+    def redact_shop(self) -> None:
+        """Ask that the whole shop be forgotten (shop/redact), two days after the app was removed."""
+        self.store.outbox.announce("shop/redact", {"shop_id": 7000000001, "shop_domain": self.store.outbox.shop})
 
     @action
     def request_data(self, order: str | int) -> None:
@@ -704,7 +738,7 @@ class Merchant:
     # -- finding ----------------------------------------
 
     def _order(self, wanted: str | int) -> Order:
-        if isinstance(wanted, str) and wanted.startswith("#"):
+        if isinstance(wanted, str) and not (wanted.isdecimal() or wanted.startswith("gid:")):
             return next(order for order in self.store.orders.values() if order.name == wanted)
         return self.store.orders[as_number(wanted, "Order")]
 

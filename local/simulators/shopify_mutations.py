@@ -119,6 +119,7 @@ class Mutations:
             "fulfillmentCancel": self.fulfillment_cancel,
             "fulfillmentCreate": self.fulfillment_create,
             "fulfillmentEventCreate": self.fulfillment_event_create,
+            "fulfillmentOrderCancel": self.fulfillment_order_cancel,
             "fulfillmentOrderHold": self.fulfillment_order_hold,
             "fulfillmentOrderMove": self.fulfillment_order_move,
             "fulfillmentOrderOpen": self.fulfillment_order_open,
@@ -400,6 +401,27 @@ class Mutations:
         with self.store.event():
             self.store.report_progress(found)
         return {"fulfillmentOrder": self.views.fulfillment_order(found), "userErrors": []}
+
+    def fulfillment_order_cancel(self, _: object, id: str) -> View:  # noqa: A002 - the schema's name
+        """Cancel a fulfillment order: its units wait again in another one."""
+        found = self._fulfillment_order(id)
+        problem: View | None = None
+        if found is None:
+            problem = error(["id"], "Fulfillment order does not exist.")
+        elif found.progress_reported:
+            words = "Cannot cancel fulfillment order with reported progress. Mark as unfulfilled first."
+            problem = error(["id"], words, "FULFILLMENT_ORDER_HAS_MANUALLY_REPORTED_PROGRESS")
+        elif not found.live:
+            problem = error(["id"], "Fulfillment order is not in cancelable request state.")
+        if problem or found is None:
+            return {"fulfillmentOrder": None, "replacementFulfillmentOrder": None, "userErrors": [problem]}
+        with self.store.event():
+            made = self.store.replace(found)
+        return {
+            "fulfillmentOrder": self.views.fulfillment_order(found),
+            "replacementFulfillmentOrder": self.views.fulfillment_order(made),
+            "userErrors": [],
+        }
 
     def fulfillment_order_open(self, _: object, id: str) -> View:  # noqa: A002 - the schema's name
         """Take a reported progress back."""

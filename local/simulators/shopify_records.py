@@ -334,6 +334,8 @@ class Order:
     lines: list[LineItem]
     recommendation: str
     currency: str = "USD"
+    presentment_currency: str = "USD"
+    exchange_rate: Decimal = Decimal(1)
     test: bool = False
     note: str | None = None
     tags: list[str] = field(default_factory=list)
@@ -351,11 +353,12 @@ class Order:
     refunds: list[dict[str, Any]] = field(default_factory=list)
     raw_financial_status: ForeignValue | None = None
     address_id: int = 0
+    own_name: str | None = None
 
     @property
     def name(self) -> str:
-        """Give the order's name, which is not its key."""
-        return f"#{self.number}"
+        """Give the order's name, which is not its key: prefix and suffix are the merchant's, and names may repeat."""
+        return self.own_name or f"#{self.number}"
 
     @property
     def visible_fulfillment_orders(self) -> list[FulfillmentOrder]:

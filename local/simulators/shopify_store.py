@@ -258,7 +258,9 @@ class ShopStore:
             },
             order,
         )
-        self.announce("fulfillment_holds/added", {"fulfillment_order": reference, **hold_body(hold)}, order)
+        self.announce(
+            "fulfillment_holds/added", {"fulfillment_order": reference, "fulfillment_hold": hold_body(hold)}, order
+        )
         self.touch(order)
         return hold, remaining
 
@@ -273,7 +275,11 @@ class ShopStore:
         self.changed(fulfillment_order)
         reference = fulfillment_order_reference(fulfillment_order)
         for hold in lifted:
-            self.announce("fulfillment_holds/released", {"fulfillment_order": reference, **hold_body(hold)}, order)
+            self.announce(
+                "fulfillment_holds/released",
+                {"fulfillment_order": reference, "fulfillment_hold": hold_body(hold)},
+                order,
+            )
         if opened:
             self.announce("fulfillment_orders/hold_released", {"fulfillment_order": reference}, order)
         if lifted:
@@ -341,6 +347,34 @@ class ShopStore:
         )
         self.touch(fulfillment_order.order)
         return remaining
+
+    def merge(self, fulfillment_orders: Sequence[FulfillmentOrder]) -> FulfillmentOrder:
+        """Put the units of several fulfillment orders into the first one; the others close with none left."""
+        kept, *others = fulfillment_orders
+        intents = [
+            {
+                # Plain numbers here, of all places: so does the vendor's sample.
+                "fulfillment_order_id": each.id,
+                "fulfillment_order_line_items": [{"id": part.id, "quantity": part.remaining} for part in each.lines],
+            }
+            for each in fulfillment_orders
+        ]
+        for other in others:
+            for part in other.lines:
+                same = next((each for each in kept.lines if each.line is part.line), None)
+                if same is None:
+                    same = FulfillmentOrderLine(self.next_id(), part.line, 0, 0)
+                    kept.lines.append(same)
+                same.total, same.remaining = same.total + part.remaining, same.remaining + part.remaining
+                part.total, part.remaining = part.total - part.remaining, 0
+            other.status = "CLOSED"
+            self.changed(other)
+        self.changed(kept)
+        merges = {"fulfillment_order": fulfillment_order_reference(kept)}
+        body = {"fulfillment_order_merges": merges, "merge_intents": intents}
+        self.announce("fulfillment_orders/merged", body, kept.order)
+        self.touch(kept.order)
+        return kept
 
     def report_progress(self, fulfillment_order: FulfillmentOrder) -> None:
         """Mark a fulfillment order as being worked on."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.simulators.shopify_graphql import ShopifyError, Term, page, search_terms
 from local.simulators.shopify_records import QUANTITY_NAMES, gid, number_of
+from local.simulators.shopify_store import tokens
 from local.simulators.shopify_webhooks import level_gid
 
 if TYPE_CHECKING:
@@ -61,11 +62,12 @@ def app_namespace(namespace: str | None) -> str:
 class Views:
     """Writes records as GraphQL objects. Values that are callables get the field's arguments."""
 
-    def __init__(self, store: ShopStore, *, shop: str, api_versions: tuple[str, ...], scopes: set[str]) -> None:
+    def __init__(self, store: ShopStore, *, shop: str, currency: str, plan: str, scopes: set[str]) -> None:
         """Show `store` as the shop of that domain."""
         self.store = store
         self.domain = shop
-        self.api_versions = api_versions
+        self.currency = currency
+        self.plan = plan
         self.scopes = scopes
 
     # -- shop and app ----------------------------------------
@@ -78,10 +80,10 @@ class Views:
             "name": "Example Shop",
             "email": "shop@example.test",
             "myshopifyDomain": self.domain,
-            "currencyCode": "USD",
+            "currencyCode": self.currency,
             "ianaTimezone": "America/New_York",
             "timezoneOffset": "-0500",
-            "plan": {"partnerDevelopment": False, "publicDisplayName": "Basic", "shopifyPlus": False},
+            "plan": {"partnerDevelopment": False, "publicDisplayName": self.plan, "shopifyPlus": self.plan == "Plus"},
             "metafield": self._metafield_of(number),
         }
 
@@ -151,7 +153,7 @@ class Views:
             "createdAt": time_text(order.created_at),
             "currencyCode": currency,
             "currentSubtotalLineItemsQuantity": sum(line.current_quantity for line in order.lines),
-            "currentTotalPriceSet": lambda _: money_bag(order.current_total_price, currency),
+            "currentTotalPriceSet": lambda _: money_bag(order, order.current_total_price),
             "currentTotalWeight": lambda _: str(sum(line.grams * line.current_quantity for line in order.lines)),
             "customAttributes": [{"key": key, "value": value} for key, value in order.attributes.items()],
             "customer": lambda _: self.customer(order),
@@ -173,7 +175,7 @@ class Views:
             "paymentGatewayNames": order.gateways,
             "phone": order.phone,
             "poNumber": None,
-            "presentmentCurrencyCode": currency,
+            "presentmentCurrencyCode": order.presentment_currency,
             "processedAt": time_text(order.created_at),
             "requiresShipping": any(line.requires_shipping for line in order.lines),
             "returnStatus": "NO_RETURN",
@@ -193,7 +195,7 @@ class Views:
             "tags": order.tags,
             "taxesIncluded": False,
             "test": order.test,
-            "totalPriceSet": lambda _: money_bag(order.total_price, currency),
+            "totalPriceSet": lambda _: money_bag(order, order.total_price),
             "totalWeight": lambda _: str(sum(line.grams * line.quantity for line in order.lines)),
             "unpaid": order.financial_status in ("PENDING", "AUTHORIZED", "EXPIRED"),
             "updatedAt": time_text(order.updated_at),
@@ -246,7 +248,7 @@ class Views:
 
     def shipping_line(self, order: Order, line: ShippingLine) -> View:
         """Show a shipping line."""
-        price = money_bag(line.price, order.currency)
+        price = money_bag(order, line.price)
         return {
             "id": gid("ShippingLine", line.id),
             "title": line.title,
@@ -262,7 +264,7 @@ class Views:
 
     def line_item(self, order: Order, line: LineItem) -> View:
         """Show an order line."""
-        price = money_bag(line.price, order.currency)
+        price = money_bag(order, line.price)
         return {
             "id": gid("LineItem", line.id),
             "sku": line.sku,
@@ -656,6 +658,12 @@ def _order_status(order: Order, term: Term) -> bool:
     }.get(term.value, True)
 
 
+def _named(order: Order, wanted: str) -> bool:
+    """Find a name by its parts, as the search does: 1001 finds #1001 and #1001-A, SO-1001 both of SO-1001's."""
+    have, parts = tokens(order.name), tokens(wanted)
+    return any(have[i : i + len(parts)] == parts for i in range(len(have))) and bool(parts)
+
+
 def _shipped(order: Order, term: Term) -> bool:
     status = {"FULFILLED": "shipped", "PARTIALLY_FULFILLED": "partial"}.get(order.fulfillment_status(), "unshipped")
     wanted = {"fulfilled": "shipped", "unfulfilled": "unshipped"}.get(term.value, term.value)
@@ -664,7 +672,7 @@ def _shipped(order: Order, term: Term) -> bool:
 
 _ORDER_TERMS: dict[str, Callable[[Order, Term], bool]] = {
     "id": lambda order, term: term.matches_number(order.id),
-    "name": lambda order, term: order.name.lstrip("#") == term.value.lstrip("#"),
+    "name": lambda order, term: _named(order, term.value),
     "status": _order_status,
     "financial_status": lambda order, term: order.displayed_financial_status.lower() == term.value.lower(),
     "fulfillment_status": _shipped,
@@ -697,8 +705,14 @@ def weight(grams: int) -> View:
     return {"unit": "GRAMS", "value": float(grams)}
 
 
-def money_bag(amount: Decimal, currency: str) -> View:
+def money_bag(order: Order, amount: Decimal) -> View:
+    """Write an amount in the shop's currency and the customer's."""
+    return {
+        "shopMoney": money(amount, order.currency),
+        "presentmentMoney": money(amount * order.exchange_rate, order.presentment_currency),
+    }
+
+
+def money(amount: Decimal, currency: str) -> View:
     """Write an amount without trailing zeros beyond the first decimal, as recorded: "0.0", "49.95"."""
-    text = f"{amount:.2f}"
-    value = {"amount": text.removesuffix("0"), "currencyCode": currency}
-    return {"shopMoney": value, "presentmentMoney": value}
+    return {"amount": f"{amount:.2f}".removesuffix("0"), "currencyCode": currency}

@@ -58,6 +58,8 @@ TOPICS = (
     "orders/updated",
     "refunds/create",
 )
+# After so many failures in a row a subscription made by the API is deleted; one of the app's own settings stays.
+MOST_FAILURES = 8
 # Topics that come by the app's own settings only; the API's enumeration does not have them.
 COMPLIANCE_TOPICS = ("customers/data_request", "customers/redact", "shop/redact")
 
@@ -130,6 +132,12 @@ class WebhookOutbox:
                 raw = encode(only(body, subscription.include_fields))
                 self._send(subscription.uri, topic, raw, subscription.name, order)
 
+    def give_up(self, url: str, topic: str) -> None:
+        """Delete the subscriptions of an address that has refused too often."""
+        for number, subscription in list(self.subscriptions.items()):
+            if (subscription.uri, subscription.topic) == (url, enum_value(topic)):
+                del self.subscriptions[number]
+
     def _send(self, url: str, topic: str, raw: bytes, name: str | None, order: Order | None) -> None:
         headers = {
             "Content-Type": "application/json",
@@ -189,7 +197,7 @@ class RestBodies:
             "currency": order.currency,
             "current_subtotal_price": money(gone - order.shipping_price),
             "current_total_price": money(gone),
-            "current_total_price_set": money_set(gone, order.currency),
+            "current_total_price_set": money_set(order, gone),
             "customer": customer(order),
             "device_id": None,
             "discount_applications": [],
@@ -211,7 +219,7 @@ class RestBodies:
             "payment_gateway_names": order.gateways,
             "payment_terms": None,
             "phone": order.phone,
-            "presentment_currency": order.currency,
+            "presentment_currency": order.presentment_currency,
             "processed_at": self.time(order.created_at),
             "refunds": order.refunds,
             "returns": [],
@@ -226,7 +234,7 @@ class RestBodies:
                     "is_removed": False,
                     "phone": None,
                     "price": money(line.price),
-                    "price_set": money_set(line.price, order.currency),
+                    "price_set": money_set(order, line.price),
                     "requested_fulfillment_service_id": None,
                     "source": line.source,
                     "tax_lines": [],
@@ -246,7 +254,7 @@ class RestBodies:
             "total_line_items_price": money(order.total_price - order.shipping_price),
             "total_outstanding": money(order.total_price if order.financial_status == "PENDING" else gone - gone),
             "total_price": money(order.total_price),
-            "total_price_set": money_set(order.total_price, order.currency),
+            "total_price_set": money_set(order, order.total_price),
             "total_tax": "0.00",
             "total_tip_received": "0.00",
             "total_weight": sum(line.grams * line.quantity for line in order.lines),
@@ -314,10 +322,13 @@ def money(amount: Decimal) -> str:
     return f"{amount:.2f}"
 
 
-def money_set(amount: Decimal, currency: str) -> Body:
-    """Write an amount in the shop's and the customer's currency, which are the same here."""
-    value = {"amount": money(amount), "currency_code": currency}
-    return {"shop_money": value, "presentment_money": dict(value)}
+def money_set(order: Order, amount: Decimal) -> Body:
+    """Write an amount in the shop's currency and the customer's."""
+    customers = money(amount * order.exchange_rate)
+    return {
+        "shop_money": {"amount": money(amount), "currency_code": order.currency},
+        "presentment_money": {"amount": customers, "currency_code": order.presentment_currency},
+    }
 
 
 def customer(order: Order) -> Body:
@@ -357,7 +368,7 @@ def line_item(order: Order, line: LineItem) -> Body:
         "grams": line.grams,
         "name": line.name,
         "price": money(line.price),
-        "price_set": money_set(line.price, order.currency),
+        "price_set": money_set(order, line.price),
         "product_exists": product is not None,
         "product_id": product.id if product else None,
         "properties": [{"name": key, "value": value} for key, value in line.properties.items()],
@@ -369,7 +380,7 @@ def line_item(order: Order, line: LineItem) -> Body:
         "taxable": line.taxable,
         "title": line.title,
         "total_discount": "0.00",
-        "total_discount_set": money_set(line.price - line.price, order.currency),
+        "total_discount_set": money_set(order, line.price - line.price),
         "variant_id": product.variant_id if product else None,
         "variant_inventory_management": "shopify" if product and product.tracked else None,
         "variant_title": line.variant_title,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from jetbridge.errors import (
 )
 from jetbridge.partners.http import Seams
 from jetbridge.partners.jetpack.client import JetpackWarehouse
-from jetbridge.ports import Cancellation, NewJetpackOrder
+from jetbridge.ports import Cancellation, Change, NewJetpackOrder
 from tests.builders import ADDRESS, NOW
 
 if TYPE_CHECKING:
@@ -281,15 +282,52 @@ def by_finding(warehouse: JetpackWarehouse) -> object:
     return warehouse.find_order(REFERENCE)
 
 
+def by_cancelling_one(warehouse: JetpackWarehouse) -> object:
+    return warehouse.cancel_shipment("70000001")
+
+
+def by_readdressing(warehouse: JetpackWarehouse) -> object:
+    return warehouse.change_address("70000001", NEW.recipient, NEW.email)
+
+
+def by_rerouting(warehouse: JetpackWarehouse) -> object:
+    return warehouse.change_ship_option(["70000001"], "Standard")
+
+
+def by_holding(warehouse: JetpackWarehouse) -> object:
+    return warehouse.hold_shipments(["70000001"])
+
+
+def by_releasing(warehouse: JetpackWarehouse) -> object:
+    return warehouse.release_shipments(["70000001"])
+
+
+def by_tracking(warehouse: JetpackWarehouse) -> object:
+    return list(warehouse.tracking(["70000001"]))
+
+
+def by_stock_taking(warehouse: JetpackWarehouse) -> object:
+    return list(warehouse.stock())
+
+
+WRITES = (
+    by_creating,
+    by_cancelling,
+    by_cancelling_one,
+    by_readdressing,
+    by_rerouting,
+    by_holding,
+    by_releasing,
+)
+READS = (by_reading, by_finding, by_tracking, by_stock_taking)
+
+
 def everywhere(jetpack: Jetpack, **answer: Any) -> None:  # noqa: ANN401 - what responses takes
+    """Answer every call alike, but for the list of ship options."""
     jetpack.network.assert_all_requests_are_fired = False
-    for method, path in (
-        ("POST", "/order"),
-        ("POST", "/order/60000001:cancel"),
-        ("GET", "/order/60000001"),
-        ("GET", "/order"),
-    ):
-        jetpack.network.add(method, f"{API}{path}", **answer)
+    jetpack.network.get(f"{API}/shipping-method", json=[a_method("Standard")])
+    for method in ("GET", "POST", "PUT"):
+        jetpack.network.add(method, re.compile(f"{API}/.*"), **answer)
 
 
 @pytest.mark.parametrize(
@@ -315,15 +353,10 @@ def test_a_status_means_an_error(
 ) -> None:
     everywhere(jetpack, status=status, body="<html></html>")
 
-    for call, expected in (
-        (by_creating, writing),
-        (by_cancelling, writing),
-        (by_reading, reading),
-        (by_finding, reading),
-    ):
+    for call, expected in (*((call, writing) for call in WRITES), *((call, reading) for call in READS)):
         with pytest.raises(expected) as caught:
             call(jetpack.warehouse)
-        assert type(caught.value) is expected
+        assert type(caught.value) is expected, call
 
 
 @pytest.mark.parametrize(("status", "reading"), [(400, UnexpectedAnswerError), (422, UnexpectedAnswerError)])
@@ -334,13 +367,132 @@ def test_a_read_is_not_refused_for_good_reasons(jetpack: Jetpack, status: int, r
         by_finding(jetpack.warehouse)
 
 
-def test_throttling_says_how_long(jetpack: Jetpack) -> None:
-    jetpack.network.post(f"{API}/order", status=429, headers={"x-retry-after": "25", "x-remaining-calls": "0"})
+@pytest.mark.parametrize("header", ["x-retry-after", "retry-after"])
+@pytest.mark.parametrize("call", [*WRITES, *READS])
+def test_throttling_says_how_long(jetpack: Jetpack, header: str, call: Callable[[JetpackWarehouse], object]) -> None:
+    body = {"statusCode": 429, "message": "Rate limit is exceeded. Try again in 25 seconds."}
+    everywhere(jetpack, status=429, json=body, headers={header: "25", "x-remaining-calls": "0"})
 
     with pytest.raises(RateLimitedError) as caught:
-        jetpack.warehouse.create_order(NEW)
+        call(jetpack.warehouse)
 
     assert caught.value.retry_after_seconds == 25.0
+
+
+# Every shape of section 5 of the facts, each about the product of the same order.
+WORDS = "Product 5 does not exist"
+SHAPES: dict[str, Json] = {
+    "orders: fields": {"products": [WORDS]},
+    "orders: no field": {"": [WORDS]},
+    "orders: the example of the description": {"errors": [WORDS]},
+    "inventory, returns: a problem": {
+        "type": "https://tools.ietf.org/html/rfc9110#section-15.5.1",
+        "title": "Product not found",
+        "status": 400,
+        "detail": WORDS,
+        "instance": "/2026-07/order",
+    },
+    "edits: a kind": {"code": "VALIDATION_ERROR", "message": WORDS},
+    "tracking: text": WORDS,
+    "returns of 2026-01": {
+        "message": WORDS,
+        "errors": [WORDS],
+        "details": None,
+        "stackTrace": "at Secret.Place() in product.cs",
+    },
+    "webhooks": {
+        "$type": "UnprocessableEntityObjectResult",
+        "status_code": 422,
+        "value": {"": [WORDS]},
+        "formatters": [],
+    },
+    "several": [WORDS, {"products": [WORDS]}],
+}
+WORDLESS: dict[str, Json] = {
+    "empty": None,
+    "html": "<html><body>ada@example.test</body></html>",
+    "no list": {"errors": 7},
+    "only numbers": {"status": 400},
+}
+
+
+def why(jetpack: Jetpack, call: Callable[[JetpackWarehouse], object]) -> str:
+    """Give the words a refusal leaves behind, however the call hands them on."""
+    try:
+        answer = call(jetpack.warehouse)
+    except RejectedByPartnerError as error:
+        return str(error)
+    changes = list(answer.values()) if isinstance(answer, dict) else [answer]
+    for change in changes:
+        assert change in (
+            Change(done=False, reason=getattr(change, "reason", "")),
+            Cancellation(confirmed=False, reasons=getattr(change, "reasons", ())),
+        )
+    return repr(changes)
+
+
+@pytest.mark.parametrize("call", WRITES)
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_of_refusal_is_read(
+    jetpack: Jetpack, call: Callable[[JetpackWarehouse], object], status: int, shape: str
+) -> None:
+    jetpack.network.get(f"{API}/shipment/70000001", json=a_shipment())
+    everywhere(jetpack, status=status, json=SHAPES[shape])
+
+    said = why(jetpack, call)
+
+    assert WORDS in said
+    assert "Secret" not in said
+
+
+@pytest.mark.parametrize("call", WRITES)
+@pytest.mark.parametrize("shape", WORDLESS)
+def test_a_refusal_without_words_is_a_refusal(
+    jetpack: Jetpack, call: Callable[[JetpackWarehouse], object], shape: str
+) -> None:
+    body = WORDLESS[shape]
+    jetpack.network.get(f"{API}/shipment/70000001", json=a_shipment())
+    everywhere(jetpack, status=422, **({"body": body} if isinstance(body, str) else {"json": body}))
+
+    said = why(jetpack, call)
+
+    assert "refused" in said
+    assert "ada" not in said
+
+
+NONSENSE: tuple[Json, ...] = (
+    None,
+    {},
+    [],
+    7,
+    "done",
+    [7],
+    {"results": None},
+    {"results": []},
+    {"results": [{"id": 1, "is_success": True}]},
+    {"results": [{"id": 70000001, "shipment_id": 70000001, "is_success": None}]},
+    {"results": [{"id": 70000001, "shipment_id": 70000001, "is_success": "perhaps"}]},
+    {"id": 70000001, "is_success": None},
+    {"id": 70000002, "is_success": True},
+    {"summary": {"total": 1, "successful": 1, "failed": 0}},
+    {"status": "Success"},
+)
+
+
+@pytest.mark.parametrize("call", WRITES)
+@pytest.mark.parametrize("body", NONSENSE)
+def test_an_answer_that_does_not_say_so_is_never_success(
+    jetpack: Jetpack, call: Callable[[JetpackWarehouse], object], body: Json
+) -> None:
+    everywhere(jetpack, json=body)
+
+    try:
+        answer = call(jetpack.warehouse)
+    except OutcomeUnknownError:
+        return
+    assert isinstance(answer, Cancellation)
+    assert not answer.confirmed
 
 
 def test_the_calls_that_are_left_are_known(jetpack: Jetpack) -> None:
@@ -623,13 +775,45 @@ def test_pages_without_a_count_end_with_a_short_one(jetpack: Jetpack) -> None:
     assert options(jetpack, "Standard") == {"Standard": True}
 
 
-def test_pages_without_an_end_are_an_error(jetpack: Jetpack) -> None:
+def test_an_empty_page_is_the_last_whatever_the_count_says(jetpack: Jetpack) -> None:
+    url = f"{API}/shipping-method"
+    jetpack.network.get(url, json=[a_method("Standard")], headers={"total-pages": "1000000"})
+    jetpack.network.get(url, json=[], headers={"total-pages": "1000000"})
+
+    assert options(jetpack, "Standard") == {"Standard": True}
+    assert len(jetpack.network.calls) == 2
+
+
+def test_after_a_full_page_comes_another_whatever_the_count_says(jetpack: Jetpack) -> None:
+    url = f"{API}/shipping-method"
+    full = [a_method(f"Option {number}") for number in range(250)]
+    jetpack.network.get(url, json=full, headers={"total-pages": "1"})
+    jetpack.network.get(url, json=[a_method("Standard")], headers={"total-pages": "1"})
+
+    assert options(jetpack, "Standard") == {"Standard": True}
+
+
+def test_the_same_page_again_is_an_error(jetpack: Jetpack) -> None:
     jetpack.network.get(f"{API}/shipping-method", json=[a_method("Standard")], headers={"total-pages": "1000000"})
 
     with pytest.raises(UnexpectedAnswerError) as caught:
         options(jetpack, "Standard")
 
+    assert caught.value.code == "page_repeats"
+    assert len(jetpack.network.calls) == 2
+
+
+def test_pages_without_an_end_are_an_error(jetpack: Jetpack) -> None:
+    def page(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        return 200, {"total-pages": "1000000"}, json.dumps([a_method(f"Option {request.url}")])
+
+    jetpack.network.add_callback("GET", f"{API}/shipping-method", page)
+
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        options(jetpack, "Standard")
+
     assert caught.value.code == "no_last_page"
+    assert len(jetpack.network.calls) == 100
 
 
 def test_ship_options_that_are_no_list_are_an_error(jetpack: Jetpack) -> None:
@@ -679,6 +863,25 @@ def test_only_the_exact_sku_counts(jetpack: Jetpack) -> None:
 
     assert skus(jetpack, "TEA-250", "TEA-100", "MUG") == {"TEA-250": True, "MUG": False}
     assert jetpack.queries() == [{"SKU": "any:MUG,TEA-100,TEA-250", "PageSize": "250"}]
+
+
+@pytest.mark.parametrize(
+    ("variant", "known"),
+    [
+        ({"status": "Active", "is_digital": False}, True),
+        ({"status": "Active", "is_digital": None}, True),
+        ({"status": "Active", "bundle_definition": [{"variant_id": 2, "variant_sku": "MUG", "quantity": 1}]}, True),
+        ({"status": "Active", "is_digital": True}, False),
+        ({"status": "Inactive"}, False),
+        ({"status": "Archived"}, False),
+        ({"status": None}, False),
+    ],
+)
+def test_a_sku_is_good_only_if_a_parcel_comes_of_it(jetpack: Jetpack, variant: Json, *, known: bool) -> None:
+    product = {"id": 1, "type": "Bundle", "variants": [{"sku": "SET", **variant}]}
+    jetpack.network.get(f"{API}/product", json={"items": [product], "next": None})
+
+    assert skus(jetpack, "SET") == {"SET": known}
 
 
 def test_one_active_variant_is_enough(jetpack: Jetpack) -> None:
@@ -741,6 +944,10 @@ def test_stock_is_read_page_by_page(jetpack: Jetpack, start: str) -> None:
     ("page", "code"),
     [
         ({"items": [], "next": "https://evil.example.test/2026-07/inventory-level?cursor=1"}, "other_host"),
+        ({"items": [], "next": "//evil.example.test/2026-07/inventory-level?cursor=1"}, "other_host"),
+        ({"items": [], "next": "http://api.shipbob.com/2026-07/inventory-level?cursor=1"}, "other_host"),
+        ({"items": [], "next": "https://api.shipbob.com:8443/2026-07/inventory-level?cursor=1"}, "other_host"),
+        ({"items": [], "next": "https://x@api.shipbob.com/2026-07/inventory-level?cursor=1"}, "other_host"),
         ({"items": [], "next": "/2026-07/inventory-level?cursor=1"}, "cursor_repeats"),
         ({"items": None}, "not_a_page"),
         ([], "not_a_page"),
@@ -756,6 +963,26 @@ def test_a_page_that_leads_nowhere_is_an_error(jetpack: Jetpack, page: Json, cod
     assert caught.value.code == code
 
 
+def test_a_cursor_that_comes_back_later_is_an_error(jetpack: Jetpack) -> None:
+    for cursor in ("a", "b", "a"):
+        page = {"items": [], "next": f"/2026-07/inventory-level?cursor={cursor}"}
+        jetpack.network.get(f"{API}/inventory-level", json=page)
+
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        list(jetpack.warehouse.stock())
+
+    assert caught.value.code == "cursor_repeats"
+    assert len(jetpack.network.calls) == 3
+
+
+def test_of_the_next_address_only_the_query_is_followed(jetpack: Jetpack) -> None:
+    url = f"{API}/inventory-level"
+    jetpack.network.get(url, json={"items": [], "next": f"{HOST}/2026-07/order/1:cancel?cursor=2"})
+    jetpack.network.get(url, json={"items": [], "next": None}, match=[query_param_matcher({"cursor": "2"})])
+
+    assert list(jetpack.warehouse.stock()) == []
+
+
 # -- where the token goes, and what errors say ------------------------------------------------------------------------
 
 
@@ -766,6 +993,9 @@ def test_a_page_that_leads_nowhere_is_an_error(jetpack: Jetpack, page: Json, cod
         JetpackConnection("http://api.shipbob.com"),
         JetpackConnection("https://x.shipbob.com"),
         JetpackConnection(channel_id="12\r\nX-Evil: 1"),
+        JetpackConnection(api_version="2026-07/../../x"),
+        JetpackConnection(api_version="2026-03"),
+        JetpackConnection(api_version=""),
     ],
 )
 def test_the_token_goes_to_the_vendor_only(connection: JetpackConnection) -> None:
@@ -775,6 +1005,13 @@ def test_the_token_goes_to_the_vendor_only(connection: JetpackConnection) -> Non
 
 def test_the_sandbox_is_the_vendors_too() -> None:
     JetpackWarehouse(JetpackConnection("https://sandbox-api.shipbob.com"), lambda _again: SECRET, production=True)
+
+
+def test_the_version_is_a_setting(jetpack: Jetpack) -> None:
+    jetpack.network.get(f"{HOST}/2026-01/order", json=[])
+    connection = JetpackConnection(api_version="2026-01")
+
+    assert JetpackWarehouse(connection, lambda _again: SECRET, production=True).find_order(REFERENCE) is None
 
 
 def test_without_a_channel_there_is_no_header(jetpack: Jetpack) -> None:
@@ -789,7 +1026,7 @@ def test_without_a_channel_there_is_no_header(jetpack: Jetpack) -> None:
 PERSONAL = f"Ada Sample, 1 Nowhere Rd, ada@example.test, {SECRET}"
 
 
-@pytest.mark.parametrize("call", [by_creating, by_cancelling, by_reading, by_finding])
+@pytest.mark.parametrize("call", [*WRITES, *READS])
 @pytest.mark.parametrize(
     "answer",
     [

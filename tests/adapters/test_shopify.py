@@ -16,7 +16,7 @@ from responses.matchers import header_matcher, request_kwargs_matcher
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.order import Address
 from jetbridge.domain.stock import ShopifyStock, StockChange
-from jetbridge.domain.store import ShopifyConnection
+from jetbridge.domain.store import HARMLESS, ShopifyConnection
 from jetbridge.errors import (
     ConfigurationError,
     CredentialsRejectedError,
@@ -27,10 +27,11 @@ from jetbridge.errors import (
     RejectedByPartnerError,
     UnexpectedAnswerError,
 )
-from jetbridge.partners.http import Seams
+from jetbridge.partners.http import Seams, time_limit
 from jetbridge.partners.shopify import documents
 from jetbridge.partners.shopify.client import ShopifyShop
-from jetbridge.ports import ParcelAnnouncement
+from jetbridge.partners.shopify.graphql import JITTER_SECONDS
+from jetbridge.ports import ParcelAnnouncement, TrackingNumber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -291,6 +292,81 @@ def test_more_than_a_list_may_hold_is_our_mistake(shopify: Shopify) -> None:
         shopify.shop.set_available(LOCATION, CHANGES[:1] * 251, idempotency_key="key-1")
 
 
+def renumbered(shopify: Shopify, *numbers: TrackingNumber) -> Json:
+    answer = {"fulfillment": {"id": "gid://shopify/Fulfillment/9"}, "userErrors": []}
+    shopify.answers({"data": {"fulfillmentTrackingInfoUpdate": answer}})
+    shopify.shop.change_tracking("gid://shopify/Fulfillment/9", numbers, notify_customer=True)
+    variables: Json = shopify.sent()["variables"]
+    return variables
+
+
+def test_tracking_numbers_are_replaced_as_a_whole(shopify: Shopify) -> None:
+    numbers = [TrackingNumber(f"1Z{n}", "ups", f"https://track.example.test/1Z{n}") for n in (1, 2)]
+
+    assert renumbered(shopify, *numbers) == {
+        "id": "gid://shopify/Fulfillment/9",
+        "notify": True,
+        "tracking": {
+            "company": "UPS",
+            "numbers": ["1Z1", "1Z2"],
+            "urls": ["https://track.example.test/1Z1", "https://track.example.test/1Z2"],
+        },
+    }
+
+
+def test_a_link_never_lands_at_another_number(shopify: Shopify) -> None:
+    first, second, third = (
+        TrackingNumber("1", "", "https://x.test/1"),
+        TrackingNumber("2"),
+        TrackingNumber("3", "", "x"),
+    )
+
+    assert renumbered(shopify, first, second, third)["tracking"] == {
+        "numbers": ["1", "2", "3"],
+        "urls": ["https://x.test/1"],
+    }
+
+
+@pytest.mark.parametrize("numbers", [[], [TrackingNumber("", "UPS", "https://x.test")]])
+def test_numbers_are_never_replaced_by_none(shopify: Shopify, numbers: list[TrackingNumber]) -> None:
+    with pytest.raises(RejectedByPartnerError):
+        shopify.shop.change_tracking("gid://shopify/Fulfillment/9", numbers, notify_customer=True)
+
+    assert not shopify.network.calls
+
+
+def test_a_name_is_searched_for_as_a_phrase_and_compared_exactly(shopify: Shopify) -> None:
+    names = ["#1001", "1001", "#1001-A", "#1001 ", "SO-1001", "#1O01"]
+    nodes = [{"id": f"gid://shopify/Order/{n}", "name": name} for n, name in enumerate(names)]
+    shopify.answers({"data": {"orders": connection(*nodes[:3], cursor="c1")}})
+    shopify.answers({"data": {"orders": connection(*nodes[3:])}})
+
+    assert shopify.shop.orders_named("#1001") == ("0", "1", "3")
+
+    assert shopify.sent(0)["variables"] == {"query": 'name:"1001"', "after": None}
+    assert shopify.sent(1)["variables"]["after"] == "c1"
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("so-1001/x", 'name:"so-1001/x"'),
+        ('1001" OR status:any', 'name:"1001\\" or status:any"'),
+        ("1001\\", 'name:"1001\\\\"'),
+    ],
+)
+def test_a_name_cannot_become_another_search(shopify: Shopify, name: str, query: str) -> None:
+    shopify.answers({"data": {"orders": connection()}})
+
+    assert shopify.shop.orders_named(name) == ()
+    assert shopify.sent()["variables"]["query"] == query
+
+
+@pytest.mark.parametrize("name", ["", "#", " # "])
+def test_no_name_finds_no_order(shopify: Shopify, name: str) -> None:
+    assert shopify.shop.orders_named(name) == ()
+
+
 # -- what is understood ---------------------------------------------------------------------------------------------
 
 
@@ -306,10 +382,10 @@ def test_an_order_is_translated(shopify: Shopify) -> None:
 
     assert order.id == ORDER
     assert order.created_at == datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-    assert (order.currency, order.total, order.risk, order.tags) == ("USD", "24.0", "ACCEPT", ("gift", "wholesale"))
+    assert (order.currency, order.total, order.risk, order.tags) == ("USD", "24", "ACCEPT", ("gift", "wholesale"))
     assert order.shipping_address == Address("Ada Sample", "", "1 Nowhere Rd", "", "Springfield", "IL", "62701", "US")
     (line,) = order.lines
-    assert (line.id, line.sku, line.quantity, line.current_quantity, line.unit_price) == ("1", "SKU-1", 2, 1, "9.50")
+    assert (line.id, line.sku, line.quantity, line.current_quantity, line.unit_price) == ("1", "SKU-1", 2, 1, "9.5")
     (part,) = order.fulfillment_orders
     assert part.id == "gid://shopify/FulfillmentOrder/1"
     assert part.supported_actions == {"CREATE_FULFILLMENT", "HOLD"}
@@ -361,7 +437,7 @@ def test_null_and_absent_are_one(shopify: Shopify, *, absent: bool) -> None:
 
     assert order
     assert [line.sku for line in order.lines] == ["", ""]
-    assert (order.risk, order.shipping_method, order.shipping_address) == ("NONE", "", None)
+    assert (order.risk, order.shipping_method, order.shipping_address) == ("UNKNOWN", "", None)
     assert (order.email, order.phone, order.tags, order.financial_status, order.total) == ("", "", (), "", "")
     (part,) = order.fulfillment_orders
     assert (part.method_type, part.location_id, part.holds, part.supported_actions) == ("", "", (), frozenset())
@@ -380,6 +456,43 @@ def test_unknown_enum_values_stay_text(shopify: Shopify) -> None:
     assert (order.financial_status, order.risk) == ("PAID_IN_SHELLS", "PONDER")
     assert (order.fulfillment_orders[0].status, order.fulfillment_orders[0].method_type) == ("NAPPING", "DRONE")
     assert not order.fulfillments[0].counts
+
+
+@pytest.mark.parametrize(
+    ("risk", "verdict"),
+    [
+        ({"recommendation": "NONE", "assessments": []}, "NONE"),
+        ({"recommendation": "NONE", "assessments": None}, "NONE"),
+        ({"recommendation": "NONE", "assessments": [{"riskLevel": "LOW"}]}, "NONE"),
+        ({"recommendation": "NONE", "assessments": [{"riskLevel": "LOW"}, {"riskLevel": "PENDING"}]}, "PENDING"),
+        ({"recommendation": "ACCEPT", "assessments": [{"riskLevel": "PENDING"}]}, "ACCEPT"),
+        ({"recommendation": "CANCEL", "assessments": [{"riskLevel": "HIGH"}]}, "CANCEL"),
+        ({"recommendation": None}, "UNKNOWN"),
+        ({}, "UNKNOWN"),
+        (None, "UNKNOWN"),
+    ],
+)
+def test_a_risk_that_is_not_known_yet_or_not_shown_is_not_harmless(
+    shopify: Shopify, risk: Json | None, verdict: str
+) -> None:
+    found = read(shopify, risk=risk).risk
+
+    assert found == verdict
+    assert (found in HARMLESS) == (verdict in {"ACCEPT", "NONE"})
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("24.0", "24"), ("24.00", "24"), ("0.0", "0"), ("0", "0"), ("49.95", "49.95"), ("100", "100"), ("-3.50", "-3.5")],
+)
+def test_money_is_a_decimal_so_that_equal_amounts_are_equal_texts(shopify: Shopify, amount: str, text: str) -> None:
+    order = read(
+        shopify,
+        currentTotalPriceSet={"shopMoney": {"amount": amount}},
+        lineItems=connection(a_line(1, originalUnitPriceSet={"shopMoney": {"amount": amount}})),
+    )
+
+    assert (order.total, order.lines[0].unit_price) == (text, text)
 
 
 @pytest.mark.parametrize(
@@ -409,6 +522,9 @@ def test_an_id_that_cannot_be_one_is_an_order_that_is_not_there(shopify: Shopify
         (("fulfillmentOrders",), None),
         (("fulfillments",), None),
         (("fulfillments", 0, "fulfillmentLineItems", "nodes", 0, "lineItem"), None),
+        (("currentTotalPriceSet", "shopMoney", "amount"), "ada@example.test"),
+        (("currentTotalPriceSet", "shopMoney", "amount"), "NaN"),
+        (("risk", "assessments"), "ada@example.test"),
     ],
 )
 def test_an_answer_of_another_shape_is_unexpected(shopify: Shopify, path: tuple[str | int, ...], value: object) -> None:
@@ -501,6 +617,24 @@ def test_a_connection_that_is_missing_is_no_empty_one(shopify: Shopify, answer: 
 
     with pytest.raises(UnexpectedAnswerError):
         list(shopify.shop.orders_changed_since(datetime(2026, 11, 22, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize(
+    "info", [{"hasNextPage": True, "endCursor": None}, {"hasNextPage": True}, {"hasNextPage": None}, {}, None]
+)
+def test_a_page_that_does_not_say_where_it_goes_on_is_not_the_last(shopify: Shopify, info: Json | None) -> None:
+    shopify.answers({"data": {"orders": {"nodes": [], "pageInfo": info}}})
+
+    with pytest.raises(UnexpectedAnswerError):
+        list(shopify.shop.orders_changed_since(datetime(2026, 11, 22, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize("info", [{"hasNextPage": True, "endCursor": None}, {"hasNextPage": True}, {}])
+def test_lines_that_go_on_without_a_cursor_are_not_all_of_them(shopify: Shopify, info: Json) -> None:
+    shopify.answers(data(an_order(lineItems={"nodes": [a_line(1)], "pageInfo": info})))
+
+    with pytest.raises(UnexpectedAnswerError):
+        shopify.shop.read_order(ORDER)
 
 
 def test_a_change_without_an_order_is_unexpected(shopify: Shopify) -> None:
@@ -658,14 +792,55 @@ def test_what_a_parcel_does_not_need_may_be_denied(shopify: Shopify, path: list[
     assert order.email == ""
 
 
-@pytest.mark.parametrize(
-    "path", [["order", "shippingAddress"], ["order", "risk"], ["order", "fulfillmentOrders"], None]
-)
-def test_what_a_decision_needs_may_not_be_denied(shopify: Shopify, path: list[str] | None) -> None:
-    shopify.answers(errors("ACCESS_DENIED", path, data={"order": an_order()}))
+HOLDS = ["order", "fulfillmentOrders", "nodes", 0, "fulfillmentHolds", 0]
 
-    with pytest.raises(CredentialsRejectedError):
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ["order", "shippingAddress"],
+        ["order", "risk"],
+        ["order", "risk", "recommendation"],
+        ["order", "fulfillmentOrders"],
+        [*HOLDS[:-1]],
+        [*HOLDS, "heldByRequestingApp"],
+        ["order", "fulfillments"],
+        ["order", "lineItems", "nodes", 0, "sku"],
+        ["order"],
+        [],
+        None,
+    ],
+)
+@pytest.mark.parametrize("code", ["ACCESS_DENIED", "INTERNAL_SERVER_ERROR", "SOMETHING_NEW", ""])
+def test_what_a_decision_needs_may_not_be_missing(shopify: Shopify, path: list[Any] | None, code: str) -> None:
+    shopify.answers(errors(code, path, data={"order": an_order()}))
+
+    with pytest.raises(JetbridgeError) as caught:
         shopify.shop.read_order(ORDER)
+
+    expected: Mapping[str, type[JetbridgeError]] = {
+        "ACCESS_DENIED": CredentialsRejectedError,
+        "INTERNAL_SERVER_ERROR": PartnerUnavailableError,
+    }
+    assert type(caught.value) is expected.get(code, UnexpectedAnswerError)
+
+
+def test_a_denial_says_which_scope_is_missing_and_nothing_else(shopify: Shopify) -> None:
+    needed = "`read_merchant_managed_fulfillment_orders` access scope."
+    error = {
+        "message": "Access denied for fulfillmentOrders field, ada@example.test. Required access: `read_orders`.",
+        "path": [*HOLDS[:2], 0, "Ada Sample"],
+        "extensions": {"code": "ACCESS_DENIED", "requiredAccess": needed},
+    }
+    shopify.answers({"errors": [error], "data": None})
+
+    with pytest.raises(CredentialsRejectedError) as caught:
+        shopify.shop.read_order(ORDER)
+
+    assert str(caught.value) == (
+        "access denied to order.fulfillmentOrders, which asks for read_merchant_managed_fulfillment_orders"
+        " or read_orders partner=shopify code=ACCESS_DENIED"
+    )
 
 
 @pytest.mark.parametrize(
@@ -713,7 +888,7 @@ def test_a_short_wait_for_points_is_waited_out(shopify: Shopify) -> None:
     shopify.answers(throttled(requested=92, available=2, rate=100), data(an_order()))
 
     assert shopify.shop.read_order(ORDER)
-    assert shopify.slept == [0.9]
+    assert shopify.slept == [0.9 + JITTER_SECONDS]
 
 
 def test_a_long_wait_for_points_is_left_to_the_caller(shopify: Shopify) -> None:
@@ -723,6 +898,15 @@ def test_a_long_wait_for_points_is_left_to_the_caller(shopify: Shopify) -> None:
         shopify.shop.read_order(ORDER)
 
     assert (caught.value.retry_after_seconds, shopify.slept) == (5.0, [])
+
+
+def test_points_are_not_waited_for_beyond_the_functions_end(shopify: Shopify) -> None:
+    shopify.answers(throttled(requested=92, available=2, rate=100))
+
+    with time_limit(2.9, clock=lambda: 0.0), pytest.raises(RateLimitedError) as caught:
+        shopify.shop.read_order(ORDER)
+
+    assert (caught.value.retry_after_seconds, shopify.slept) == (0.9, [])
 
 
 def test_waiting_for_points_has_an_end(shopify: Shopify) -> None:
@@ -751,6 +935,60 @@ def test_throttling_without_figures_names_no_time(shopify: Shopify, extensions: 
         shopify.shop.read_order(ORDER)
 
     assert caught.value.retry_after_seconds is None
+
+
+def test_a_call_that_cannot_be_paid_for_is_not_sent(shopify: Shopify) -> None:
+    shopify.answers(throttled(requested=502, available=2, rate=100))
+    for _ in range(2):
+        with pytest.raises(RateLimitedError) as caught:
+            shopify.shop.read_order(ORDER)
+        assert caught.value.retry_after_seconds == 5.0
+    assert len(shopify.network.calls) == 1
+
+    with pytest.raises(RateLimitedError):  # what it costs is not known yet, so it is asked
+        shopify.shop.announce_parcel(PARCEL)
+
+    assert len(shopify.network.calls) == 2
+
+
+def test_points_come_back_with_time(shopify: Shopify) -> None:
+    shopify.answers(throttled(requested=502, available=2, rate=100), data(an_order()))
+    with pytest.raises(RateLimitedError):
+        shopify.shop.read_order(ORDER)
+
+    shopify.slept.append(3.5)  # which moves the clock; 1.5 seconds' worth is missing, no reason not to ask
+
+    assert shopify.shop.read_order(ORDER)
+
+
+def test_a_query_beyond_every_budget_is_left_to_shopifys_own_words(shopify: Shopify) -> None:
+    shopify.answers(throttled(requested=5000, available=2), errors("MAX_COST_EXCEEDED"))
+    with pytest.raises(RateLimitedError):
+        shopify.shop.read_order(ORDER)
+
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        shopify.shop.read_order(ORDER)
+
+    assert caught.value.code == "MAX_COST_EXCEEDED"
+
+
+def test_throttling_by_status_with_points_is_waited_out_like_the_other(shopify: Shopify) -> None:
+    shopify.network.post(URL, json=throttled(requested=92, available=2, rate=100), status=429)
+    shopify.answers(data(an_order()))
+
+    assert shopify.shop.read_order(ORDER)
+    assert shopify.slept == [0.9 + JITTER_SECONDS]
+
+
+@pytest.mark.parametrize(("header", "wait"), [("7.0", 7.0), ("0.1", 0.9), (None, 0.9)])
+def test_throttling_by_status_believes_whoever_asks_for_more(shopify: Shopify, header: str | None, wait: float) -> None:
+    headers = {"Retry-After": header} if header else {}
+    shopify.network.post(URL, json=throttled(requested=92, available=2), status=429, headers=headers)
+
+    with pytest.raises(RateLimitedError) as caught:
+        shopify.shop.announce_parcel(PARCEL)
+
+    assert (caught.value.retry_after_seconds, caught.value.http_status) == (wait, 429)
 
 
 def test_throttling_by_status_is_not_waited_out(shopify: Shopify) -> None:
@@ -804,6 +1042,18 @@ def test_another_version_is_mentioned_once(shopify: Shopify, caplog: pytest.LogC
     (record,) = caplog.records
     assert record.getMessage() == "Shopify answered in another API version"
     assert (record.__dict__["asked"], record.__dict__["answered"]) == ("2026-10", "2027-01")
+
+
+def test_deprecated_things_are_mentioned_once(shopify: Shopify, caplog: pytest.LogCaptureFixture) -> None:
+    reason = "https://shopify.dev/api/usage/versioning"
+    shopify.network.post(URL, json=data(an_order()), headers={"X-Shopify-API-Deprecated-Reason": reason})
+
+    with caplog.at_level(logging.WARNING):
+        shopify.shop.read_order(ORDER)
+        shopify.shop.read_order(ORDER)
+
+    (record,) = caplog.records
+    assert record.__dict__["reason"] == reason
 
 
 def test_the_version_asked_for_is_not_mentioned(shopify: Shopify, caplog: pytest.LogCaptureFixture) -> None:

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "SETTINGS_TABLE": "settings",
     "ORDER_QUEUE_URL": f"{QUEUES}/order.fifo",
     "TRACKING_QUEUE_URL": f"{QUEUES}/tracking.fifo",
+    "SWEEP_QUEUE_URL": f"{QUEUES}/sweep",
 }
 WORKERS = {"forward_order": "ForwardOrder", "sync_tracking": "SyncTracking"}
 WAKE_UP = {"store": "demo-store", "subject": "order", "id": "820982911946154508", "cause": "benchmark", "seen_at": 0.0}

@@ -34,9 +34,10 @@ from jetbridge.domain.record import (
     Status,
     UnitState,
 )
+from jetbridge.domain.shipstation import ShipStationLine, ShipStationOrder
 from jetbridge.domain.timeline import TimelineEvent
 from jetbridge.errors import ConfigurationError, ConflictError, TransientError
-from jetbridge.ports import DueOrder
+from jetbridge.ports import DueOrder, KeptShipStationOrder
 from tests.contract.conftest import client
 from tests.fakes import InMemoryOrderRecords
 from tests.strategies import order_records, orders
@@ -733,3 +734,65 @@ class TestFailures:
         assert "Example Street" not in str(caught.value)
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
+
+
+# -- ShipStation's book ------------------------------------------------------------------------------------------
+
+
+def a_part(part_id: str = "800000001", **changes: Any) -> ShipStationOrder:
+    lines = (ShipStationLine("14212345678901", "TEE-BLK-M", "T-shirt „schwarz“", 2),)
+    there = Address(name="Zoë Ångström 🎁", city="Köln")
+    wanted: dict[str, Any] = {"ship_to": there, "lines": lines, "tags": ("3PL",)} | changes
+    return ShipStationOrder(part_id, "1001", "5412345678901-1", "awaiting_shipment", "90001", NOW, **wanted)
+
+
+def test_an_order_of_shipstation_comes_back_as_it_was_kept(adapter: OrderRecords) -> None:
+    part = a_part(f"ss{an_id()}")
+    assert adapter.read_shipstation_order(STORE, part.id) is None
+    adapter.keep_shipstation_order(STORE, part, None, NOW)
+    assert adapter.read_shipstation_order(STORE, part.id) == KeptShipStationOrder(part, NOW, None)
+    assert adapter.read_shipstation_order(StoreSlug("another"), part.id) is None
+
+
+def test_whose_part_it_is_is_not_forgotten_by_a_later_look(adapter: OrderRecords) -> None:
+    part = a_part(f"ss{an_id()}")
+    adapter.keep_shipstation_order(STORE, part, OrderId("5412345678901"), NOW)
+    later = replace(part, status="on_hold")
+    adapter.keep_shipstation_order(STORE, later, None, NOW + MINUTE)
+    assert adapter.read_shipstation_order(STORE, part.id) == KeptShipStationOrder(
+        later, NOW + MINUTE, OrderId("5412345678901")
+    )
+
+
+def test_an_older_look_at_shipstation_overwrites_no_newer_one(adapter: OrderRecords) -> None:
+    part = a_part(f"ss{an_id()}")
+    adapter.keep_shipstation_order(STORE, replace(part, status="shipped"), None, NOW + MINUTE)
+    adapter.keep_shipstation_order(STORE, part, None, NOW)
+    kept = adapter.read_shipstation_order(STORE, part.id)
+    assert kept
+    assert (kept.order.status, kept.at) == ("shipped", NOW + MINUTE)
+
+
+def test_an_order_of_shipstation_expires_like_a_snapshot(adapter: OrderRecords, clock: Clock) -> None:
+    part = a_part(f"ss{an_id()}")
+    adapter.keep_shipstation_order(STORE, part, None, clock())
+    clock.pass_by(days=91)
+    assert adapter.read_shipstation_order(STORE, part.id) is None
+
+
+def test_redacting_empties_what_names_the_customer_and_keeps_the_books(adapter: OrderRecords, clock: Clock) -> None:
+    order, part = an_order(an_id()), a_part(f"ss{an_id()}")
+    written = adapter.write(a_record(order.id, parts=(part.id,), ordered=2))
+    adapter.keep_snapshot(STORE, order, clock())
+    adapter.keep_shipstation_order(STORE, part, order.id, clock())
+    adapter.note(STORE, order.id, TimelineEvent(clock(), "forward_order", "c", "held", ("held: unpaid",)))
+    for _ in range(2):
+        adapter.redact(STORE, order.id)
+        assert adapter.read_snapshot(STORE, order.id) is None
+        assert adapter.timeline(STORE, order.id) == []
+        assert adapter.read_shipstation_order(STORE, part.id) is None
+        assert adapter.read(STORE, order.id) == written
+
+
+def test_redacting_an_order_nobody_knows_is_harmless(adapter: OrderRecords) -> None:
+    adapter.redact(STORE, an_id())

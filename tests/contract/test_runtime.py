@@ -65,6 +65,31 @@ def test_a_cursor_that_has_not_moved_for_thirty_days_is_none_although_it_is_stil
     assert adapter.cursor(NORTHWIND, "orders") is None
 
 
+def test_a_partner_that_never_sent_a_webhook_has_no_last_one(adapter: Runtime) -> None:
+    adapter.save_cursor(NORTHWIND, "shopify", NOON)
+
+    assert adapter.last_event(NORTHWIND, "shopify") is None
+
+
+def test_the_last_webhook_is_remembered_by_store_and_partner(adapter: Runtime) -> None:
+    adapter.note_event(NORTHWIND, "shopify", NOON)
+    adapter.note_event(NORTHWIND, "shopify", NOON + timedelta(minutes=5))
+
+    assert adapter.last_event(NORTHWIND, "shopify") == NOON + timedelta(minutes=5)
+    assert adapter.last_event(NORTHWIND, "jetpack") is None
+    assert adapter.last_event(StoreSlug("southwind"), "shopify") is None
+    assert adapter.cursor(NORTHWIND, "shopify") is None
+
+
+def test_a_webhook_noted_thirty_days_ago_is_forgotten(adapter: Runtime, clock: Clock) -> None:
+    adapter.note_event(NORTHWIND, "jetpack", NOON)
+
+    clock.pass_by(days=29)
+    assert adapter.last_event(NORTHWIND, "jetpack") == NOON
+    clock.pass_by(days=1)
+    assert adapter.last_event(NORTHWIND, "jetpack") is None
+
+
 def test_dynamodb_is_told_when_a_cursor_ends(
     stored_in_dynamodb: DynamoRuntime, dynamodb: DynamoDBClient, clock: Clock
 ) -> None:

@@ -15,7 +15,7 @@ from jetbridge.domain.store import ShopifyConnection
 from jetbridge.errors import OutcomeUnknownError, PartnerUnavailableError, RateLimitedError, RejectedByPartnerError
 from jetbridge.partners.http import Seams
 from jetbridge.partners.shopify.client import ShopifyShop
-from jetbridge.ports import ParcelAnnouncement
+from jetbridge.ports import ParcelAnnouncement, TrackingNumber
 from local.simulators.shopify import ShopifySimulator
 from tests.builders import LOCATION, a_fulfillment_order, a_line, an_order
 from tests.fake_partners import FakeShop
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from jetbridge.ports import Shop
     from tests.contract.conftest import Clock
 
-OPERATIONS = {"announce_parcel": "fulfillmentCreate", "set_available": "inventorySetQuantities", "read_order": "order"}
+OPERATIONS = {
+    "announce_parcel": "fulfillmentCreate",
+    "change_tracking": "fulfillmentTrackingInfoUpdate",
+    "orders_named": "orders",
+    "read_order": "order",
+    "set_available": "inventorySetQuantities",
+}
 
 
 class World(Protocol):
@@ -38,6 +44,7 @@ class World(Protocol):
     @property
     def shop(self) -> Shop: ...
     def buy(self, **units: int) -> OrderId: ...
+    def name(self, order_id: OrderId, name: str) -> None: ...
     def stock_up(self, sku: str, on_hand: int, committed: int = 0) -> str: ...
     def lose_answer(self, call: str) -> None: ...
     def throttle(self, call: str) -> None: ...
@@ -65,6 +72,9 @@ class FakeWorld:
         )
         self.shop.put(order)
         return order.id
+
+    def name(self, order_id: OrderId, name: str) -> None:
+        self.shop.put(replace(self.shop.orders[order_id], name=name))
 
     def stock_up(self, sku: str, on_hand: int, committed: int = 0) -> str:
         item = f"gid://shopify/InventoryItem/{next(self._numbers)}"
@@ -107,6 +117,9 @@ class SimulatedWorld:
         self.known |= units.keys()
         lines = [{"sku": sku, "quantity": quantity} for sku, quantity in units.items()]
         return OrderId(str(self.simulator.create_order(lines)["number"]))
+
+    def name(self, order_id: OrderId, name: str) -> None:
+        self.simulator.rename_order(order_id, name)
 
     def stock_up(self, sku: str, on_hand: int, committed: int = 0) -> str:
         item = self.simulator.add_product(sku, on_hand=on_hand)["inventory_item_id"]
@@ -300,6 +313,80 @@ def test_a_throttled_announcement_has_not_happened(world: World) -> None:
 
     assert caught.value.retry_after_seconds == 2.0
     assert seen(world, order.id).fulfillments == ()
+
+
+def numbers(*texts: str) -> list[TrackingNumber]:
+    return [TrackingNumber(text, "UPS", f"https://track.example.test/{text}") for text in texts]
+
+
+def test_tracking_numbers_are_replaced_as_often_as_one_likes(world: World) -> None:
+    order = bought(world, TEA=2)
+    fulfillment = world.shop.announce_parcel(parcel(order))
+    told = seen(world, order.id)
+
+    for notify in (True, False):
+        world.shop.change_tracking(fulfillment, numbers("1ZTEST0002", "1ZTEST0003"), notify_customer=notify)
+
+    (found,) = (after := seen(world, order.id)).fulfillments
+    assert found.tracking_numbers == ("1ZTEST0002", "1ZTEST0003")
+    assert replace(found, tracking_numbers=("1ZTEST0001",)) == told.fulfillments[0]
+    assert after.fulfillment_orders == told.fulfillment_orders
+
+
+@pytest.mark.parametrize("texts", [("1ZTEST0002",), ()])
+def test_tracking_of_a_fulfillment_nobody_knows_or_of_no_number_is_refused(
+    world: World, texts: tuple[str, ...]
+) -> None:
+    order = bought(world, TEA=2)
+    fulfillment = world.shop.announce_parcel(parcel(order))
+    named = "gid://shopify/Fulfillment/999" if texts else fulfillment
+
+    with pytest.raises(RejectedByPartnerError):
+        world.shop.change_tracking(named, numbers(*texts), notify_customer=False)
+
+    assert seen(world, order.id).fulfillments[0].tracking_numbers == ("1ZTEST0001",)
+
+
+def test_a_change_of_tracking_whose_answer_is_lost_has_happened(world: World) -> None:
+    order = bought(world, TEA=2)
+    fulfillment = world.shop.announce_parcel(parcel(order))
+    world.lose_answer("change_tracking")
+
+    with pytest.raises(OutcomeUnknownError):
+        world.shop.change_tracking(fulfillment, numbers("1ZTEST0002"), notify_customer=False)
+
+    assert seen(world, order.id).fulfillments[0].tracking_numbers == ("1ZTEST0002",)
+
+
+def test_a_throttled_change_of_tracking_has_not_happened(world: World) -> None:
+    order = bought(world, TEA=2)
+    fulfillment = world.shop.announce_parcel(parcel(order))
+    world.throttle("change_tracking")
+
+    with pytest.raises(RateLimitedError):
+        world.shop.change_tracking(fulfillment, numbers("1ZTEST0002"), notify_customer=False)
+
+    assert seen(world, order.id).fulfillments[0].tracking_numbers == ("1ZTEST0001",)
+
+
+def test_an_order_is_found_by_exactly_its_name(world: World) -> None:
+    first, second, third = world.buy(TEA=1), world.buy(TEA=1), world.buy(TEA=1)
+    world.name(first, "#SO-1001")
+    world.name(second, "SO-1001-B")
+    world.name(third, "so-1001")
+
+    assert set(world.shop.orders_named("SO-1001")) == {first, third}
+    assert set(world.shop.orders_named("#so-1001")) == {first, third}
+    assert world.shop.orders_named("so-1001-b") == (second,)
+    for unknown in ("1001", "SO-100", "SO", "#", "", "SO-1001 B"):
+        assert world.shop.orders_named(unknown) == ()
+
+
+def test_an_order_that_cannot_be_looked_for_now_is_not_missing(world: World) -> None:
+    world.break_down("orders_named")
+
+    with pytest.raises(PartnerUnavailableError):
+        world.shop.orders_named("#1001")
 
 
 def test_a_read_of_a_partner_that_is_down_can_be_tried_later(world: World) -> None:

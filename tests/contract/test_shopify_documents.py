@@ -18,13 +18,17 @@ from graphql import (
     validate,
 )
 
+from jetbridge.domain.connection import SHOPIFY_TOPICS
+from jetbridge.partners.shopify.administration import TOPIC_OF
 from jetbridge.partners.shopify.client import CARRIERS
 from jetbridge.partners.shopify.documents import DOCUMENTS, FULFILLMENT_PAGES
+from jetbridge.partners.shopify.webhooks import ORDERS_AT, TOPICS, WHOLE_SHOP
 from local.simulators.shopify_graphql import MAX_QUERY_COST, SCHEMA_FILE, QueryCost
 
 CHECKOUT = Path(__file__).parents[2]
 CONTRACTS = Path(os.environ.get("CONTRACTS_DIR", CHECKOUT.parent / "shared" / "contracts")) / "shopify"
 INTROSPECTION = CONTRACTS / "admin-2026-10.introspection.json.gz"
+WEBHOOK_TOPICS = CONTRACTS / "webhook-topics.tsv"
 COMPANIES = CONTRACTS / "tracking-companies.json"
 
 
@@ -81,3 +85,26 @@ def test_carriers_are_spelled_as_shopify_spells_them() -> None:
     known = json.loads(COMPANIES.read_text(encoding="utf-8"))
 
     assert set(CARRIERS.values()) <= set(known["any_country"])
+
+
+def test_topics_are_spelled_as_shopify_spells_them() -> None:
+    if not WEBHOOK_TOPICS.exists():
+        pytest.skip(f"Shopify's list of topics is not here ({WEBHOOK_TOPICS}); set CONTRACTS_DIR")
+    rows = [line.split("\t") for line in WEBHOOK_TOPICS.read_text(encoding="utf-8").splitlines()]
+    known = {value: topic for value, topic, *_ in rows[1:]}
+
+    assert {value: known.get(value) for value in TOPIC_OF} == TOPIC_OF
+    assert not ({*ORDERS_AT, *WHOLE_SHOP} - {"app/uninstalled"}) & set(known.values())  # they come by the app alone
+
+
+def test_every_document_has_a_reader() -> None:
+    """A document nobody sends would be validated for ever and never be missed."""
+    package = CHECKOUT / "layers/core/jetbridge/partners/shopify"
+    text = "".join(path.read_text(encoding="utf-8") for path in package.glob("*.py") if path.name != "documents.py")
+
+    assert [name for name in DOCUMENTS if f"documents.{name}" not in text] == []
+
+
+def test_every_topic_that_is_subscribed_is_read_and_listed_by_its_name() -> None:
+    assert set(SHOPIFY_TOPICS) <= set(TOPICS)
+    assert len(TOPICS) == len(TOPIC_OF)

@@ -20,12 +20,13 @@ from jetbridge.aws.settings_table import (
     StoredRules,
     StoredSettings,
     StoredShipOption,
+    StoredShipStation,
     StoredShopify,
 )
 from jetbridge.domain.identifiers import StoreSlug
 from jetbridge.domain.rules import DEFAULT_RULES, Outcome, Rule, RuleSet
 from jetbridge.domain.ship_options import Method, ShipOptionMapping, normalized
-from jetbridge.domain.store import JetpackConnection, ShopifyConnection, Store
+from jetbridge.domain.store import JetpackConnection, ShipStationConnection, ShopifyConnection, Store
 from jetbridge.errors import ConfigurationError, ConflictError, InvalidRequestError, TransientError
 from tests.contract.conftest import client
 from tests.fakes import InMemoryStoreSettings
@@ -172,6 +173,57 @@ class TestTheMapping:
 
         assert adapter.store(NORTHWIND) is None
         assert adapter.version(NORTHWIND) == 0
+
+
+class TestDisconnecting:
+    def test_a_deleted_store_is_not_there_and_not_named(self, adapter: StoreSettings) -> None:
+        adapter.save_store(a_store())
+        adapter.save_store(a_store("southwind"))
+
+        for _ in range(2):
+            adapter.delete_store(NORTHWIND)
+
+        assert adapter.store(NORTHWIND) is None
+        assert adapter.version(NORTHWIND) == 0
+        assert list(adapter.stores()) == ["southwind"]
+
+    def test_a_store_that_was_never_there_can_be_deleted(self, adapter: StoreSettings) -> None:
+        adapter.delete_store(NORTHWIND)
+
+        assert adapter.store(NORTHWIND) is None
+        assert list(adapter.stores()) == []
+
+    def test_a_deleted_store_takes_no_mapping(self, adapter: StoreSettings) -> None:
+        adapter.save_store(a_store())
+        adapter.delete_store(NORTHWIND)
+
+        with pytest.raises(InvalidRequestError):
+            adapter.save_ship_option(NORTHWIND, STANDARD)
+
+    def test_a_reconnected_one_has_its_rules_and_mappings_and_goes_on_counting(self, adapter: StoreSettings) -> None:
+        adapter.save_store(a_store(rules=MY_RULES, buffer=7))
+        adapter.save_ship_option(NORTHWIND, STANDARD)
+        adapter.delete_store(NORTHWIND)
+
+        adapter.save_store(a_store())
+
+        store = adapter.store(NORTHWIND)
+        assert store
+        assert (store.rules, store.ship_options) == (MY_RULES, {STANDARD.method: STANDARD})
+        assert (store.buffer, store.version) == (0, 3)
+        with pytest.raises(ConflictError):
+            adapter.save_store(a_store())
+
+    def test_a_reconnected_one_may_bring_rules_of_its_own(self, adapter: StoreSettings) -> None:
+        adapter.save_store(a_store(rules=MY_RULES))
+        adapter.delete_store(NORTHWIND)
+        others = replace(MY_RULES, version=3, rules=MY_RULES.rules[1:])
+
+        adapter.save_store(a_store(rules=others))
+
+        store = adapter.store(NORTHWIND)
+        assert store
+        assert store.rules == others
 
 
 class TestUnmappedMethods:
@@ -350,6 +402,7 @@ class TestWhatIsStored:
             (Store, StoredSettings, {"slug", "version", "rules", "ship_options"}),
             (ShopifyConnection, StoredShopify, set()),
             (JetpackConnection, StoredJetpack, set()),
+            (ShipStationConnection, StoredShipStation, set()),
             (ShipOptionMapping, StoredShipOption, set()),
             (RuleSet, StoredRules, set()),
             (Rule, StoredRule, set()),
@@ -391,6 +444,7 @@ def test_a_store_that_was_being_saved_when_the_write_failed_is_named_but_not_hal
     """Names come first: the sweep passes over a name without settings."""
     dynamodb = client("dynamodb")
     with Stubber(dynamodb) as stubber:
+        stubber.add_response("get_item", {})
         stubber.add_response("put_item", {})
         stubber.add_client_error("put_item", "ThrottlingException")
         stubber.add_response("query", {"Items": []})

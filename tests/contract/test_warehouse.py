@@ -1,4 +1,4 @@
-"""The port Warehouse: the fake and the adapter against the simulator promise the same."""
+"""The port Warehouse: the fake and the adapter against the simulator promise the same, in both versions of the API."""
 
 from __future__ import annotations
 
@@ -15,22 +15,34 @@ from jetbridge.errors import (
     OutcomeUnknownError,
     PartnerUnavailableError,
     RateLimitedError,
+    RejectedByPartnerError,
 )
 from jetbridge.partners.http import Seams
 from jetbridge.partners.jetpack.client import JetpackWarehouse
-from jetbridge.ports import NewJetpackOrder
+from jetbridge.ports import Cancellation, Change, NewJetpackOrder
 from local.simulators.jetpack import JetpackSimulator
+from local.simulators.jetpack_warehouse import SERVICE_LEVELS
 from tests.builders import ADDRESS, NOW
 from tests.fake_partners import FakeWarehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from jetbridge.domain.order import JetpackOrder, JetpackShipment
     from jetbridge.ports import Warehouse
     from tests.contract.conftest import Clock
 
-OPERATIONS = {"create_order": "create_order", "cancel_order": "cancel_order", "read_order": "get_order"}
+OPERATIONS = {
+    "create_order": "create_order",
+    "cancel_order": "cancel_order",
+    "cancel_shipment": "batch_cancel_shipments",
+    "change_address": "update_address",
+    "change_ship_option": "update_shipping_service",
+    "hold_shipments": "place_on_hold",
+    "release_shipments": "release_hold",
+    "read_order": "get_order",
+    "tracking": "track_shipments",
+}
 
 
 class World(Protocol):
@@ -44,7 +56,10 @@ class World(Protocol):
     def pick(self, shipment: JetpackShipment) -> None: ...
     def ship(self, shipment: JetpackShipment, number: str) -> None: ...
     def deliver(self, shipment: JetpackShipment) -> None: ...
+    def scan(self, shipment: JetpackShipment, status: str) -> None: ...
     def hold(self, shipment: JetpackShipment) -> None: ...
+    def goes_to(self, shipment: JetpackShipment) -> tuple[str, str, str, str]: ...
+    def goes_by(self, shipment: JetpackShipment) -> str: ...
     def cancel_by_person(self, shipment: JetpackShipment) -> None: ...
     def lose_answer(self, call: str) -> None: ...
     def throttle(self, call: str) -> None: ...
@@ -88,8 +103,18 @@ class FakeWorld:
     def deliver(self, shipment: JetpackShipment) -> None:
         self.warehouse.deliver(shipment.id)
 
+    def scan(self, shipment: JetpackShipment, status: str) -> None:
+        self.warehouse.scan(shipment.id, status)
+
     def hold(self, shipment: JetpackShipment) -> None:
         self.warehouse.hold(shipment.id)
+
+    def goes_to(self, shipment: JetpackShipment) -> tuple[str, str, str, str]:
+        to, email = self.warehouse.addresses[shipment.id]
+        return to.name, to.address1, to.zip, email
+
+    def goes_by(self, shipment: JetpackShipment) -> str:
+        return self.warehouse.services[shipment.id]
 
     def cancel_by_person(self, shipment: JetpackShipment) -> None:
         self.warehouse.cancel_by_person(shipment.id)
@@ -111,9 +136,9 @@ class FakeWorld:
 
 
 class SimulatedWorld:
-    def __init__(self, simulator: JetpackSimulator) -> None:
+    def __init__(self, simulator: JetpackSimulator, version: str) -> None:
         self.simulator = simulator
-        connection = JetpackConnection(simulator.url, channel_id=str(simulator.channel["id"]))
+        connection = JetpackConnection(simulator.url, version, str(simulator.channel["id"]))
         self.warehouse: Warehouse = JetpackWarehouse(
             connection, lambda _again: simulator.token, production=False, seams=Seams(sleep=lambda _seconds: None)
         )
@@ -122,7 +147,8 @@ class SimulatedWorld:
         self.simulator.add_product(sku, on_hand, active)
 
     def add_ship_option(self, name: str, *, active: bool = True) -> None:
-        self.simulator.add_shipping_method(name, active=active)
+        service = next((number for number, names in SERVICE_LEVELS.items() if name in names), 3)
+        self.simulator.add_shipping_method(name, service, active=active)
 
     def split(self, reference: str) -> None:
         self.simulator.split(reference, 2)
@@ -136,8 +162,18 @@ class SimulatedWorld:
     def deliver(self, shipment: JetpackShipment) -> None:
         self.simulator.deliver_parcel(int(shipment.id))
 
+    def scan(self, shipment: JetpackShipment, status: str) -> None:
+        self.simulator.scan(int(shipment.id), status)
+
     def hold(self, shipment: JetpackShipment) -> None:
         self.simulator.hold(int(shipment.id), "InvalidAddress")
+
+    def goes_to(self, shipment: JetpackShipment) -> tuple[str, str, str, str]:
+        to = self.simulator.shipments[int(shipment.id)].recipient
+        return to["name"], to["address"]["address1"], to["address"]["zip_code"], to["email"]
+
+    def goes_by(self, shipment: JetpackShipment) -> str:
+        return self.simulator.shipments[int(shipment.id)].ship_option
 
     def cancel_by_person(self, shipment: JetpackShipment) -> None:
         self.simulator.cancel_by_person(int(shipment.id))
@@ -158,7 +194,7 @@ class SimulatedWorld:
         self.simulator.clock_offset_seconds += seconds
 
 
-@pytest.fixture(params=["fake", "adapter"])
+@pytest.fixture(params=["fake", "2026-07", "2026-01"])
 def world(request: pytest.FixtureRequest, clock: Clock) -> Iterator[World]:
     if request.param == "fake":
         known: World = FakeWorld(clock)
@@ -166,7 +202,8 @@ def world(request: pytest.FixtureRequest, clock: Clock) -> Iterator[World]:
         yield known
         return
     with JetpackSimulator(rate_limit_per_minute=None) as simulator:
-        known = SimulatedWorld(simulator)
+        simulator.tracks_as_in_april = request.param == "2026-01"
+        known = SimulatedWorld(simulator, request.param)
         _stock_up(known)
         yield known
 
@@ -291,10 +328,174 @@ def test_half_a_cancel_is_no_cancel(world: World) -> None:
 
 
 def test_nobody_can_cancel_what_is_not_there(world: World) -> None:
-    answer = world.warehouse.cancel_order("1")
+    for answer in (
+        world.warehouse.cancel_order("1"),
+        world.warehouse.cancel_shipment("1"),
+        world.warehouse.cancel_shipment("no number"),
+    ):
+        assert not answer.confirmed
+        assert answer.reasons
+
+
+def shown(world: World, order: JetpackOrder) -> tuple[JetpackShipment, ...]:
+    found = world.warehouse.read_order(order.id)
+    assert found
+    return found.shipments
+
+
+def test_one_shipment_is_cancelled_and_the_other_stays(world: World) -> None:
+    world.split("demo:1001:1")
+    order = created(world)
+
+    for _ in range(2):
+        assert world.warehouse.cancel_shipment(order.shipments[0].id).confirmed
+
+    assert [shipment.cancelled for shipment in shown(world, order)] == [True, False]
+
+
+def test_a_picked_shipment_is_not_cancelled(world: World) -> None:
+    order = created(world)
+    world.pick(order.shipments[0])
+
+    answer = world.warehouse.cancel_shipment(order.shipments[0].id)
 
     assert not answer.confirmed
-    assert answer.reasons
+    assert any("picked" in reason for reason in answer.reasons)
+    assert not shown(world, order)[0].cancelled
+
+
+ELSEWHERE = replace(ADDRESS, name="Grace Example", address1="2 Elsewhere St", zip="62702")
+
+
+def test_an_address_is_changed_until_it_is_picked(world: World) -> None:
+    (shipment,) = created(world).shipments
+
+    for _ in range(2):
+        assert world.warehouse.change_address(shipment.id, ELSEWHERE, "grace@example.test") == Change(done=True)
+    assert world.goes_to(shipment) == ("Grace Example", "2 Elsewhere St", "62702", "grace@example.test")
+
+    world.pick(shipment)
+    refused = world.warehouse.change_address(shipment.id, ADDRESS, "ada@example.test")
+    assert not refused.done
+    assert "picked" in refused.reason
+    assert world.goes_to(shipment)[1] == "2 Elsewhere St"
+
+
+def test_a_better_address_lifts_the_hold_that_asked_for_it(world: World) -> None:
+    order = created(world)
+    world.hold(order.shipments[0])
+
+    assert world.warehouse.change_address(order.shipments[0].id, ELSEWHERE, "").done
+
+    assert shown(world, order)[0].status == "Processing"
+
+
+def two_shipments(world: World) -> tuple[JetpackShipment, JetpackShipment]:
+    """One on its way, one that can still be changed."""
+    first, second = (created(world, a_new_order(f"demo:{number}:1")).shipments[0] for number in (1, 2))
+    world.pick(first)
+    return first, second
+
+
+def test_the_ship_option_is_changed_shipment_by_shipment(world: World) -> None:
+    world.add_ship_option("UPS Ground")
+    picked, open_one = two_shipments(world)
+
+    for _ in range(2):
+        changes = world.warehouse.change_ship_option([picked.id, open_one.id, "1"], "UPS Ground")
+        assert {each: change.done for each, change in changes.items()} == {
+            picked.id: False,
+            open_one.id: True,
+            "1": False,
+        }
+        assert "picked" in changes[picked.id].reason
+        assert changes["1"].reason
+    assert world.goes_by(open_one) == "UPS Ground"
+
+
+def test_no_shipment_leaves_by_an_option_that_jetpack_has_not_or_not_any_more(world: World) -> None:
+    world.add_ship_option("UPS Ground", active=False)
+    (shipment,) = created(world).shipments
+
+    for option in ("UPS Ground", "ups ground", "Carrier pigeon"):
+        with pytest.raises(RejectedByPartnerError):
+            world.warehouse.change_ship_option([shipment.id], option)
+
+
+def test_unpicked_shipments_are_held_and_released(world: World) -> None:
+    picked, open_one = two_shipments(world)
+
+    for _ in range(2):
+        held = world.warehouse.hold_shipments([picked.id, open_one.id, "1", "no number"])
+        assert {each: change.done for each, change in held.items()} == {
+            picked.id: False,
+            open_one.id: True,
+            "1": False,
+            "no number": False,
+        }
+        assert all(change.reason for change in held.values() if not change.done)
+    order = world.warehouse.find_order("demo:2:1")
+    assert order
+    assert (order.shipments[0].status, order.shipments[0].details) == ("OnHold", ("Manual",))
+    assert not order.shipments[0].picked
+
+    for _ in range(2):
+        assert world.warehouse.release_shipments([open_one.id]) == {open_one.id: Change(done=True)}
+    assert shown(world, order)[0].status == "Processing"
+
+
+def test_a_release_leaves_what_jetpack_holds_and_says_so(world: World) -> None:
+    order = created(world)
+    (shipment,) = order.shipments
+    world.hold(shipment)
+    assert world.warehouse.hold_shipments([shipment.id])[shipment.id].done
+    assert set(shown(world, order)[0].details) == {"InvalidAddress", "Manual"}
+
+    change = world.warehouse.release_shipments([shipment.id])[shipment.id]
+
+    assert change == Change(done=True, reason="still on hold for other reasons")
+    assert shown(world, order)[0].details == ("InvalidAddress",)
+
+
+def test_nothing_asked_is_nothing_changed(world: World) -> None:
+    assert world.warehouse.hold_shipments([]) == world.warehouse.release_shipments([]) == {}
+    assert world.warehouse.change_ship_option([], "Standard") == {}
+    assert list(world.warehouse.tracking([])) == []
+
+
+def test_parcels_are_tracked_and_what_has_no_label_is_left_out(world: World) -> None:
+    world.split("demo:1001:1")
+    left, waiting = created(world).shipments
+    world.ship(left, "1ZTEST0001")
+    asked = [left.id, waiting.id, "1", left.id, "no number"]
+
+    (parcel,) = world.warehouse.tracking(asked)
+    assert (parcel.shipment_id, parcel.status, parcel.number) == (left.id, "PreTransit", "1ZTEST0001")
+    assert (parcel.carrier, parcel.url) == ("UPS", "https://track.example.test/1ZTEST0001")
+    assert parcel.at
+    assert parcel.at.tzinfo
+
+    for status in ("DeliveryAttemptFailed", "AvailableForPickup", "Delivered"):
+        world.scan(left, status)
+        assert [each.status for each in world.warehouse.tracking(asked)] == [status]
+
+
+@pytest.mark.parametrize("call", ["cancel_shipment", "change_address", "change_ship_option", "hold", "release"])
+def test_an_edit_whose_answer_is_lost_may_have_happened_and_can_be_repeated(world: World, call: str) -> None:
+    (shipment,) = created(world).shipments
+    edits: dict[str, Callable[[], Cancellation | Change | dict[str, Change]]] = {
+        "cancel_shipment": lambda: world.warehouse.cancel_shipment(shipment.id),
+        "change_address": lambda: world.warehouse.change_address(shipment.id, ELSEWHERE, ""),
+        "change_ship_option": lambda: world.warehouse.change_ship_option([shipment.id], "Standard"),
+        "hold": lambda: world.warehouse.hold_shipments([shipment.id]),
+        "release": lambda: world.warehouse.release_shipments([shipment.id]),
+    }
+    world.lose_answer({"hold": "hold_shipments", "release": "release_shipments"}.get(call, call))
+
+    with pytest.raises(OutcomeUnknownError):
+        edits[call]()
+
+    assert edits[call]() in (Cancellation(confirmed=True), Change(done=True), {shipment.id: Change(done=True)})
 
 
 def test_a_split_order_has_its_units_in_several_shipments(world: World) -> None:

@@ -40,6 +40,7 @@ class Function:
         for name in ("order", "tracking"):
             made = self.sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})
             self.urls[name] = made["QueueUrl"]
+        self.urls["sweep"] = self.sqs.create_queue(QueueName="sweep")["QueueUrl"]
         self.context = context
         self.app: Any = None
 
@@ -58,6 +59,7 @@ def function(lambda_context: LambdaContext, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("STAGE", "test")
         monkeypatch.setenv("ORDER_QUEUE_URL", made.urls["order"])
         monkeypatch.setenv("TRACKING_QUEUE_URL", made.urls["tracking"])
+        monkeypatch.setenv("SWEEP_QUEUE_URL", made.urls["sweep"])
         ssm = boto3.client("ssm")
         save_webhook_secrets(ssm, "test", "demo", "shopify", ["older", SHOPIFY_SECRET])
         save_webhook_secrets(ssm, "test", "demo", "jetpack", [JETPACK_SECRET])
@@ -167,7 +169,7 @@ def test_a_queue_that_refuses_makes_the_sender_try_again(function: Function, mon
             raise TransientError
 
     intake = function.app.INTAKE
-    monkeypatch.setattr(function.app, "INTAKE", type(intake)(intake.readers, intake.secrets, {"shopify": Refusing()}))
+    monkeypatch.setattr(function.app, "INTAKE", type(intake)(intake.readers, intake.secrets, {"order": Refusing()}))
     assert function.call(shopify()) == 503
 
 

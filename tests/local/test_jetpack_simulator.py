@@ -135,6 +135,40 @@ def test_a_token_older_than_the_tracking_scope_gets_401_there_and_403_elsewhere(
     assert api("GET /order").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("scope", "line"),
+    [
+        ("orders_write", "POST /order"),
+        ("orders_write", "POST /order/1:cancel"),
+        ("orders_write", "POST /shipment:batchCancel"),
+        ("orders_write", "POST /shipment:bulkPlaceOnHold"),
+        ("orders_write", "PUT /shipment/1:updateAddress"),
+        ("orders_read", "GET /shipping-method"),
+        ("products_read", "GET /product"),
+        ("webhooks_write", "POST /webhook"),
+        ("webhooks_read", "GET /webhook"),
+        ("channels_read", "GET /channel"),
+    ],
+)
+def test_a_missing_scope_is_a_403(api: Api, jetpack: JetpackSimulator, scope: str, line: str) -> None:
+    jetpack.scopes -= {scope}
+    assert api(line, {} if line[0] == "P" else None).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "body"),
+    [("html", 502, b"<html>"), ("500", 500, b""), ("malformed", 200, b'{"id": 1, "half'), ("slow", 200, b'{"items"')],
+)
+def test_every_fault_can_be_switched_on_for_one_call(
+    api: Api, jetpack: JetpackSimulator, kind: str, status: int, body: bytes
+) -> None:
+    jetpack.fail(kind, "list_channels", seconds=0.01)
+    assert api("GET /shipping-method").status_code == 200
+    answer = api("GET /channel")
+    assert (answer.status_code, answer.content[: len(body)]) == (status, body)
+    assert api("GET /channel").json()["items"]
+
+
 def test_only_known_versions_and_paths_exist(jetpack: JetpackSimulator) -> None:
     assert Api(jetpack, "2026-01")("GET /channel").status_code == 200
     assert Api(jetpack, "2.0")("GET /channel").status_code == 404
@@ -145,6 +179,8 @@ def test_only_known_versions_and_paths_exist(jetpack: JetpackSimulator) -> None:
 def test_creating_needs_the_channel_that_may_write(api: Api, channel: str | None, status: int) -> None:
     assert api("POST /order", an_order(), shipbob_channel_id=channel).status_code == status
     assert api("POST /order/60000001:cancel", shipbob_channel_id=channel).status_code == status
+    batch = {"shipment_ids": [1]}
+    assert api("POST /shipment:batchCancel", batch, shipbob_channel_id=channel).status_code == status
 
 
 def test_channels_name_one_that_writes_and_others_that_read(api: Api) -> None:
@@ -553,6 +589,32 @@ def test_a_manual_hold_keeps_or_returns_stock_and_can_be_lifted(api: Api) -> Non
     assert api.level("TEA-250")["committed"] == 2
 
 
+def test_a_hold_fails_shipment_by_shipment(api: Api, jetpack: JetpackSimulator) -> None:
+    picked, shipped, gone, deleted, fine = (
+        api.create(f"demo:{number}:1")["shipments"][0]["id"] for number in range(1, 6)
+    )
+    foreign = jetpack.add_foreign_order("ss-77", {"MUG": 1})["id"]
+    jetpack.pick(picked)
+    jetpack.ship(shipped)
+    jetpack.cancel_by_person(gone)
+    jetpack.delete_order(deleted)
+    ids = [picked, shipped, gone, deleted, jetpack.orders[foreign].shipments[0].id, 1, fine]
+    held = api("POST /shipment:bulkPlaceOnHold", {"shipment_ids": ids})
+    assert held.status_code == 200
+    codes = [(row["is_success"], (row["error"] or {}).get("code")) for row in held.json()["results"]]
+    assert codes == [(False, "CONFLICT")] * 3 + [(False, "NOT_FOUND")] * 3 + [(True, None)]
+    assert held.json()["summary"] == {"total": 7, "successful": 1, "failed": 6}
+    released = api("POST /shipment:bulkReleaseHold", {"shipment_ids": ids}).json()["results"]
+    assert [row["is_success"] for row in released] == [True, True, True, False, False, False, True]
+
+
+@pytest.mark.parametrize("ids", [[], None, ["1"], [1.5], [True], list(range(251))])
+@pytest.mark.parametrize("action", ["POST /shipment:bulkPlaceOnHold", "POST /shipment:bulkReleaseHold"])
+def test_a_hold_of_nothing_or_too_much_is_a_400(api: Api, action: str, ids: object) -> None:
+    answer = api(action, {"shipment_ids": ids})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_PARAMETER")
+
+
 def test_releasing_leaves_operational_holds(api: Api, jetpack: JetpackSimulator) -> None:
     shipment_id = api.create()["shipments"][0]["id"]
     jetpack.hold(shipment_id, "InvalidAddress", ["Street number not found"])
@@ -592,6 +654,42 @@ def test_an_address_is_edited_under_other_names_until_it_is_picked(api: Api, jet
     answer = api(line, ADDRESS_EDIT)
     assert (answer.status_code, answer.json()["is_success"]) == (200, False)
     assert answer.json()["error"]["code"] == "CONFLICT"
+
+
+@pytest.mark.parametrize("step", ["pick", "pack", "label", "ship", "cancel_by_person"])
+def test_from_picking_on_nothing_is_edited(api: Api, jetpack: JetpackSimulator, step: str) -> None:
+    shipment_id = api.create()["shipments"][0]["id"]
+    getattr(jetpack, step)(shipment_id)
+    service = {"shipment_ids": [shipment_id], "requested_shipping_service_id": 9, "reason": "faster"}
+    assert not api(f"PUT /shipment/{shipment_id}:updateAddress", ADDRESS_EDIT).json()["is_success"]
+    assert not api("PUT /shipment:bulkUpdateShippingService", service).json()["results"][0]["is_success"]
+    shipment = api(f"GET /shipment/{shipment_id}").json()
+    assert shipment["recipient"]["address"]["address1"] == "1 Nowhere Rd"
+    assert shipment["ship_option"] == "Ground"
+    with pytest.raises(ValueError, match=str(shipment_id)):
+        jetpack.edit_by_person(shipment_id, ship_option="1 Day")
+
+
+def test_a_person_edits_in_the_dashboard(api: Api, sent: list[Delivery]) -> None:
+    created = api.create()
+    assert api.admin("edit_by_person", which=created["id"], address={"city": "Shelbyville"}).status_code == 200
+    assert api.admin("edit_by_person", which=created["id"], ship_option="1 Day").status_code == 200
+    assert api.admin("edit_by_person", which=created["id"], address={"town": "x"}).status_code == 400
+    (shipment,) = api.shipments(created["id"])
+    assert (shipment["recipient"]["address"]["city"], shipment["ship_option"]) == ("Shelbyville", "1 Day")
+    assert shipment["recipient"]["address"]["address1"] == "1 Nowhere Rd"
+    assert shipment["last_update_at"]
+    assert topics(sent) == ["order.shipment.address.updated", "order.shipment.shipping_service.updated"]
+
+
+def test_a_shipment_can_show_what_no_page_names(api: Api, jetpack: JetpackSimulator) -> None:
+    created = api.create()
+    jetpack.show_as(created["id"], "Teleported", ["Beamed", "Scattered"])
+    (shipment,) = api.shipments(created["id"])
+    assert shipment["status"] == "Teleported"
+    assert [detail["name"] for detail in shipment["status_details"]] == ["Beamed", "Scattered"]
+    jetpack.show_as(created["id"], None)
+    assert api.shipments(created["id"])[0]["status"] == "Processing"
 
 
 def test_the_shipping_service_is_changed_by_service_level_id(api: Api, jetpack: JetpackSimulator) -> None:
@@ -707,6 +805,30 @@ def test_tracking_wants_the_parameter_repeated(api: Api, jetpack: JetpackSimulat
         answer = api(f"GET /shipments-tracking{query}")
         assert answer.status_code == 400
         assert isinstance(answer.json(), str)
+
+
+def test_parcels_are_tracked_by_number_too_and_in_the_shape_of_april(api: Api, jetpack: JetpackSimulator) -> None:
+    (shipment_id,) = jetpack.ship(api.create()["id"], tracking_number="1ZTEST0001")
+    jetpack.scan(shipment_id, "AvailableForPickup")
+    (row,) = api("GET /tracking?TrackingIds=1ZTEST0001&TrackingIds=1ZTEST0002").json()
+    assert (row["shipment_id"], row["current_status"]) == (shipment_id, "AvailableForPickup")
+    jetpack.tracks_as_in_april = True
+    (row,) = api(f"GET /shipments-tracking?ShipmentIds={shipment_id}").json()
+    assert (row["carrier_tracking_number"], row["status"]) == ("1ZTEST0001", "Available for Pickup")
+    assert "current_status" not in row
+
+
+def test_a_deleted_order_is_tracked_no_more_and_tracking_is_late_like_every_read(
+    api: Api, jetpack: JetpackSimulator
+) -> None:
+    (shipment_id,) = jetpack.ship(api.create()["id"])
+    line = f"GET /shipments-tracking?ShipmentIds={shipment_id}"
+    jetpack.read_delay_seconds = 60
+    assert api(line).json() == []
+    jetpack.clock_offset_seconds += 61
+    assert len(api(line).json()) == 1
+    jetpack.delete_order("demo:1001:1")
+    assert api(line).json() == []
 
 
 def test_a_label_can_come_without_its_number(api: Api, jetpack: JetpackSimulator, sent: list[Delivery]) -> None:
@@ -908,6 +1030,29 @@ def test_subscriptions_show_their_secret_once_and_only_get_their_topics(
     assert api(f"DELETE /webhook/{created['id']}").status_code == 204
     assert api(f"DELETE /webhook/{created['id']}").status_code == 404
     assert api("GET /webhook").json()["items"] == []
+
+
+def test_a_subscription_that_failed_for_days_is_disabled_and_hears_nothing(
+    api: Api, jetpack: JetpackSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliveries: list[Delivery] = []
+    monkeypatch.setattr(jetpack, "deliver", deliveries.append)
+    body = {"url": "https://hooks.example.test/jetpack", "topics": ["order.shipped"]}
+    webhook_id = api("POST /webhook", body).json()["id"]
+    assert api.admin("disable_webhook", webhook_id=webhook_id).status_code == 200
+    assert api.admin("disable_webhook", webhook_id="9").status_code == 400
+    assert api("GET /webhook").json()["items"][0]["enabled"] is False
+    jetpack.ship(api.create()["id"])
+    assert deliveries == []
+
+
+def test_subscriptions_are_listed_page_by_page(api: Api) -> None:
+    for number in range(3):
+        api("POST /webhook", {"url": f"https://hooks.example.test/{number}", "topics": ["order.shipped"]})
+    first = api("GET /webhook?RecordsPerPage=2").json()
+    second = api(f"GET {first['next'].removeprefix('/2026-07')}").json()
+    assert [len(page["items"]) for page in (first, second)] == [2, 1]
+    assert second["next"] is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import hmac
 import json
 import threading
 import time
+from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,7 @@ from graphql import get_named_type, is_interface_type, is_leaf_type
 
 from local.simulators.shopify import ShopifySimulator
 from local.simulators.shopify_graphql import load_schema, page_weight
+from local.simulators.shopify_store import RefusedError
 from local.simulators.shopify_webhooks import TOPICS, enum_value
 
 if TYPE_CHECKING:
@@ -295,6 +297,74 @@ class TestDoor:
 
         assert requests.post(f"{shop.url}/admin/oauth/access_token", data=form, timeout=5).status_code == 400
 
+    def token(self, shop: ShopifySimulator, secret: str) -> requests.Response:
+        form = {"grant_type": "client_credentials", "client_id": shop.client_id, "client_secret": secret}
+        return requests.post(f"{shop.url}/admin/oauth/access_token", data=form, timeout=5)
+
+    def test_a_token_lives_and_dies_with_the_secret_that_made_it(self, shop: ShopifySimulator) -> None:
+        old, new = shop.client_secret, "second-secret"
+
+        def status(token: str) -> int:
+            url, headers = f"{shop.url}/admin/api/2026-10/graphql.json", {"X-Shopify-Access-Token": token}
+            return requests.post(url, json={"query": "{ shop { id } }"}, headers=headers, timeout=5).status_code
+
+        shop.rotate_secret(new)
+        tokens = [self.token(shop, secret).json()["access_token"] for secret in (old, new)]
+        both = [status(token) for token in tokens]
+        shop.revoke_old_secret()
+
+        assert both == [200, 200]
+        assert [status(token) for token in tokens] == [401, 200]
+        assert [self.token(shop, secret).status_code for secret in (old, new)] == [400, 200]
+
+    def test_webhooks_are_signed_with_the_oldest_secret_that_is_not_revoked(self) -> None:
+        with ShopifySimulator(client_secret="first") as shop:  # noqa: S106 - opens nothing
+            shop.rotate_secret("second")
+            during = shop.webhook_secret
+            shop.revoke_old_secret()
+
+        assert (during, shop.webhook_secret) == ("first", "second")
+
+    def test_no_token_is_granted_for_a_reason(self, shop: ShopifySimulator) -> None:
+        shop.refuse_tokens("shop_not_permitted")
+        foreign = self.token(shop, shop.client_secret)
+        shop.uninstall()
+        gone = self.token(shop, shop.client_secret)
+
+        assert [(each.status_code, each.json()["error"]) for each in (foreign, gone)] == [
+            (400, "shop_not_permitted"),
+            (400, "app_not_installed"),
+        ]
+
+    def test_a_version_that_ends_falls_forward(self, shop: ShopifySimulator) -> None:
+        shop.end_versions("2026-10")
+
+        answered = [call(shop, "{ shop { id } }", version=asked) for asked in ("2026-04", "2026-10", "2027-01")]
+
+        assert [each.headers["X-Shopify-API-Version"] for each in answered] == ["2026-10", "2026-10", "2027-01"]
+        versions = call(shop, "{ publicApiVersions { handle } }").json()["data"]["publicApiVersions"]
+        assert versions[0] == {"handle": "2026-10"}
+
+    def test_what_is_deprecated_is_said_in_a_header(self, shop: ShopifySimulator) -> None:
+        assert "X-Shopify-API-Deprecated-Reason" not in call(shop, "{ shop { id } }").headers
+
+        shop.deprecate("https://shopify.dev/changelog")
+
+        reason = call(shop, "{ shop { id } }").headers["X-Shopify-API-Deprecated-Reason"]
+        assert reason == "https://shopify.dev/changelog"
+
+    def test_the_date_header_goes_by_the_simulators_clock(self, shop: ShopifySimulator) -> None:
+        shop.clock_offset_seconds += 86400
+
+        date = parsedate_to_datetime(call(shop, "{ shop { id } }").headers["Date"])
+
+        assert abs((date - shop.now()).total_seconds()) < 5
+
+    def test_a_slow_answer_is_the_same_answer(self, shop: ShopifySimulator) -> None:
+        shop.fail("slow", operation="shop", seconds=0.01)
+
+        assert call(shop, "{ shop { name } }").json()["data"] == {"shop": {"name": "Example Shop"}}
+
     def test_a_fault_of_429_says_when_to_come_again(self, shop: ShopifySimulator) -> None:
         shop.fail("429", operation="order")
 
@@ -356,6 +426,54 @@ class TestGraphql:
 
         assert {"handle": "write_inventory"} in data["currentAppInstallation"]["accessScopes"]
         assert {"handle": "2026-10", "supported": True} in data["publicApiVersions"]
+
+
+class TestScopes:
+    @pytest.mark.parametrize(
+        ("query", "scope", "path"),
+        [
+            ("{ locations(first: 1) { nodes { id } } }", "read_locations", ["locations"]),
+            ("{ o: order(id: $id) { id } }", "read_orders", ["o"]),
+            (
+                "{ order(id: $id) { name fulfillmentOrders(first: 1) { nodes { id } } } }",
+                "read_merchant_managed_fulfillment_orders",
+                ["order", "fulfillmentOrders"],
+            ),
+        ],
+    )
+    def test_a_scope_that_is_missing_is_named_at_the_field(
+        self, shop: ShopifySimulator, query: str, scope: str, path: list[str]
+    ) -> None:
+        order = shop.create_order([{"sku": "TEA-1"}])
+        document = f"query($id: ID!) {query}" if "$id" in query else query
+        variables = {"id": order["id"]} if "$id" in query else {}
+        assert "errors" not in call(shop, document, **variables).json()
+
+        shop.grant_scopes(sorted(shop.scopes - {scope}))
+
+        (error,) = call(shop, document, **variables).json()["errors"]
+        assert (error["path"], error["extensions"]["code"]) == (path, "ACCESS_DENIED")
+        assert scope in error["extensions"]["requiredAccess"]
+
+    def test_a_field_that_may_be_null_is_denied_beside_the_data(self, shop: ShopifySimulator) -> None:
+        order = shop.create_order([{"sku": "TEA-1"}])
+        shop.deny_fields(["Order.email"])
+
+        body = call(shop, "query($id: ID!) { order(id: $id) { name email } }", id=order["id"]).json()
+
+        assert body["data"] == {"order": {"name": order["name"], "email": None}}
+        assert body["errors"][0]["path"] == ["order", "email"]
+
+    def test_a_field_that_may_not_be_null_takes_its_parents_with_it(self, shop: ShopifySimulator) -> None:
+        order = shop.create_order([{"sku": "TEA-1"}])
+        shop.deny_fields(["Order.risk"])
+
+        risk = call(shop, "query($id: ID!) { order(id: $id) { risk { recommendation } } }", id=order["id"]).json()
+        shop.deny_fields(["ShopPlan.publicDisplayName"])
+        plan = call(shop, "{ shop { name plan { publicDisplayName } } }").json()
+
+        assert (risk["data"], risk["errors"][0]["path"]) == ({"order": None}, ["order", "risk"])
+        assert (plan["data"], plan["errors"][0]["path"]) == (None, ["shop", "plan", "publicDisplayName"])
 
 
 class TestCompleteness:
@@ -650,6 +768,55 @@ class TestOrders:
         assert inbox.wait_for("orders/delete") == [{"id": order["number"]}]
         assert ask(ORDER, id=order["id"]) == {"order": None}
         assert shop.stock_of("TEA-1")["committed"] == 0
+
+
+class TestNamesAndMoney:
+    NAMED = "query($query: String!) { orders(first: 10, query: $query) { nodes { name } } }"
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ('name:"1001"', ["#1001", "#1001-A"]),
+            ('name:"#1001"', ["#1001", "#1001-A"]),
+            ('name:"1001-a"', ["#1001-A"]),
+            ('name:"SO-7"', ["SO-7", "so 7"]),
+            ("name:SO-7", ["SO-7", "so 7"]),
+            ('name:"100"', []),
+            ('name:"#"', []),
+        ],
+    )
+    def test_names_are_searched_by_their_parts(
+        self, shop: ShopifySimulator, ask: Ask, query: str, found: list[str]
+    ) -> None:
+        for name in (None, "#1001-A", "SO-7", "so 7"):
+            shop.create_order([{"sku": "TEA-1"}], name=name)
+
+        assert [node["name"] for node in ask(self.NAMED, query=query)["orders"]["nodes"]] == found
+
+    def test_an_order_is_renamed_by_the_admin_door(self, shop: ShopifySimulator) -> None:
+        order = shop.create_order([{"sku": "TEA-1"}])
+
+        shop.rename_order(order["name"], "SO-7")
+
+        assert shop.rename_order("SO-7", "SO-8")["name"] == "SO-8"
+
+    def test_a_customer_may_pay_in_another_currency(self, shop: ShopifySimulator, ask: Ask, inbox: Inbox) -> None:
+        order = shop.create_order(
+            [{"sku": "TEA-1", "quantity": 2}], currency="EUR", presentment_currency="GBP", exchange_rate="0.8"
+        )
+
+        money = "{ shopMoney { amount currencyCode } presentmentMoney { amount currencyCode } }"
+        query = f"query($id: ID!) {{ order(id: $id) {{ currencyCode presentmentCurrencyCode totalPriceSet {money} }} }}"
+        seen = ask(query, id=order["id"])["order"]
+        body = inbox.wait_for("orders/create")[0]
+
+        assert (seen["currencyCode"], seen["presentmentCurrencyCode"]) == ("EUR", "GBP")
+        assert seen["totalPriceSet"] == {
+            "shopMoney": {"amount": "30.0", "currencyCode": "EUR"},
+            "presentmentMoney": {"amount": "24.0", "currencyCode": "GBP"},
+        }
+        assert (body["currency"], body["presentment_currency"], body["total_price"]) == ("EUR", "GBP", "30.00")
+        assert body["total_price_set"]["presentment_money"] == {"amount": "24.00", "currency_code": "GBP"}
 
 
 class TestPages:
@@ -1049,6 +1216,77 @@ class TestFulfillmentOrders:
         body = inbox.wait_for("fulfillment_orders/cancelled")[0]
         assert body["replacement_fulfillment_order"]["id"] == new["id"]
         assert shop.stock_of("TEA-1")["committed"] == 3
+
+    CANCEL = """
+    mutation($id: ID!) {
+      fulfillmentOrderCancel(id: $id) {
+        fulfillmentOrder { id status } replacementFulfillmentOrder { id status } userErrors { code field message }
+      }
+    }
+    """
+
+    def test_an_app_cancels_a_fulfillment_order_unless_progress_was_reported(
+        self, shop: ShopifySimulator, ask: Ask
+    ) -> None:
+        order = shop.create_order([{"sku": "TEA-1", "quantity": 3}])
+        number = order["fulfillment_orders"][0]["id"]
+        ask("mutation($id: ID!) { fulfillmentOrderReportProgress(id: $id) { fulfillmentOrder { id } } }", id=number)
+
+        reported = ask(self.CANCEL, id=number)["fulfillmentOrderCancel"]
+        ask("mutation($id: ID!) { fulfillmentOrderOpen(id: $id) { fulfillmentOrder { id } } }", id=number)
+        done = ask(self.CANCEL, id=number)["fulfillmentOrderCancel"]
+        again = ask(self.CANCEL, id=number)["fulfillmentOrderCancel"]
+        unknown = ask(self.CANCEL, id="gid://shopify/FulfillmentOrder/1")["fulfillmentOrderCancel"]
+
+        assert reported["userErrors"][0]["code"] == "FULFILLMENT_ORDER_HAS_MANUALLY_REPORTED_PROGRESS"
+        assert (done["fulfillmentOrder"]["status"], done["replacementFulfillmentOrder"]["status"]) == (
+            "CANCELLED",
+            "OPEN",
+        )
+        assert "cancelable" in again["userErrors"][0]["message"]
+        assert "does not exist" in unknown["userErrors"][0]["message"]
+
+    def test_merged_fulfillment_orders_are_one_and_the_webhook_names_both(
+        self, shop: ShopifySimulator, ask: Ask, inbox: Inbox
+    ) -> None:
+        order = shop.create_order([{"sku": "TEA-1", "quantity": 3}, {"sku": "MUG-2", "quantity": 1}])
+        shop.split_fulfillment_order(order["fulfillment_orders"][0]["id"], "TEA-1", 1)
+        first, second = fulfillment_orders(ask, order)
+
+        shop.merge_fulfillment_orders([first["id"], second["id"]])
+
+        kept, gone = fulfillment_orders(ask, order)
+        units = {line["sku"]: line["remainingQuantity"] for line in kept["lineItems"]["nodes"]}
+        assert (kept["id"], units, gone["status"]) == (first["id"], {"TEA-1": 3, "MUG-2": 1}, "CLOSED")
+        body = inbox.wait_for("fulfillment_orders/merged")[0]
+        assert body["fulfillment_order_merges"]["fulfillment_order"] == {"id": first["id"], "status": "open"}
+        assert [f"gid://shopify/FulfillmentOrder/{each['fulfillment_order_id']}" for each in body["merge_intents"]] == [
+            first["id"],
+            second["id"],
+        ]
+        assert shop.stock_of("TEA-1")["committed"] == 3
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_what_cannot_be_merged_is_refused(self, shop: ShopifySimulator, count: int) -> None:
+        orders = [shop.create_order([{"sku": "TEA-1"}]) for _ in range(2)]
+        parts = [order["fulfillment_orders"][0]["id"] for order in orders]
+
+        with pytest.raises(RefusedError):
+            shop.merge_fulfillment_orders(parts[:count] or parts)
+
+    def test_a_hold_is_told_with_its_fulfillment_order(self, shop: ShopifySimulator, inbox: Inbox) -> None:
+        part = shop.create_order([{"sku": "TEA-1"}])["fulfillment_orders"][0]["id"]
+
+        hold = shop.hold_fulfillment_order(part, reason="HIGH_RISK_OF_FRAUD")
+        shop.release_fulfillment_order(part)
+
+        for topic, status in (("added", "on_hold"), ("released", "open")):
+            body = inbox.wait_for(f"fulfillment_holds/{topic}")[0]
+            assert body["fulfillment_order"] == {"id": part, "status": status}
+            assert (body["fulfillment_hold"]["id"], body["fulfillment_hold"]["reason"]) == (
+                hold["id"],
+                "high_risk_of_fraud",
+            )
 
     def test_what_is_put_off_twice_opens_at_the_second_time(
         self, shop: ShopifySimulator, ask: Ask, inbox: Inbox
@@ -1472,6 +1710,48 @@ class TestWebhooks:
         assert words in payload["userErrors"][0]["message"]
         assert payload["userErrors"][0]["field"][0] == "webhookSubscription"
 
+    LISTED = "{ webhookSubscriptions(first: 5) { nodes { uri } } }"
+
+    def test_eight_refusals_in_a_row_end_a_subscription_made_by_the_api(self, inbox: Inbox) -> None:
+        shop = ShopifySimulator(access_token=TOKEN, accept_http_addresses=True)
+        shop.retry_pace = 0.0
+        shop.add_product("TEA-1")
+        with shop:
+            for topic in ("ORDERS_CREATE", "ORDERS_PAID"):
+                call(shop, SUBSCRIBE, topic=topic, sub={"uri": inbox.url})
+            inbox.answers = [503] * 9
+            shop.create_order([{"sku": "TEA-1"}], financial_status="PENDING")
+            tried = inbox.topics_when_quiet(shop)
+            left = call(shop, self.LISTED).json()["data"]["webhookSubscriptions"]["nodes"]
+            shop.create_order([{"sku": "TEA-1"}])
+
+            assert tried == ["orders/create"] * 9
+            assert left == [{"uri": inbox.url}]
+            assert inbox.topics_when_quiet(shop) == ["orders/paid"]
+
+    def test_an_address_of_the_apps_own_settings_stays_whatever_it_answers(self, inbox: Inbox) -> None:
+        shop = ShopifySimulator(access_token=TOKEN, webhook_address=inbox.url)
+        shop.retry_pace = 0.0
+        with shop:
+            inbox.answers = [503] * 9
+            shop.redact_shop()
+            assert inbox.topics_when_quiet(shop) == ["shop/redact"] * 9
+            shop.redact_shop()
+            assert inbox.topics_when_quiet(shop) == ["shop/redact"]
+
+    def test_seven_refusals_in_a_row_do_not(self, inbox: Inbox) -> None:
+        shop = ShopifySimulator(access_token=TOKEN, accept_http_addresses=True)
+        shop.retry_pace = 0.0
+        shop.add_product("TEA-1")
+        with shop:
+            call(shop, SUBSCRIBE, topic="ORDERS_CREATE", sub={"uri": inbox.url})
+            inbox.answers = [503] * 7
+            shop.create_order([{"sku": "TEA-1"}])
+            assert inbox.topics_when_quiet(shop) == ["orders/create"] * 8
+            left = call(shop, self.LISTED).json()["data"]
+
+        assert left["webhookSubscriptions"]["nodes"] == [{"uri": inbox.url}]
+
     def test_a_refund_writes_its_amounts_as_numbers(self, shop: ShopifySimulator, inbox: Inbox) -> None:
         order = shop.create_order([{"sku": "TEA-1", "quantity": 2}])
         shop.fulfill_elsewhere(order["id"])
@@ -1496,6 +1776,11 @@ class TestWebhooks:
         shop.redact_customer(order["id"])
 
         assert inbox.wait_for("customers/redact")[0]["orders_to_redact"] == [order["number"]]
+
+    def test_a_shop_that_is_to_be_forgotten_says_so(self, shop: ShopifySimulator, inbox: Inbox) -> None:
+        requests.post(f"{shop.url}/_simulator/redact_shop", json={}, timeout=5)
+
+        assert inbox.wait_for("shop/redact")[0] == {"shop_id": 7000000001, "shop_domain": "demo.myshopify.com"}
 
 
 class TestAdminDoor:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.stack import LocalStack
+from tests.privacy import leaks_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,3 +22,5 @@ if TYPE_CHECKING:
 def stack() -> Iterator[LocalStack]:
     with LocalStack() as running:
         yield running
+        leaks = leaks_in(running)
+        assert not leaks, "\n".join(map(str, leaks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jetbridge.domain.record import ParcelState, Status, UnitState, units_by_state
+from jetbridge.domain.store import Route
 from jetbridge.errors import (
     CredentialsRejectedError,
     OutcomeUnknownError,
@@ -18,16 +20,18 @@ from jetbridge.errors import (
     UnexpectedAnswerError,
 )
 from tests.bridge import Bridge, Killed
-from tests.builders import ORDER_ID, a_fulfillment_order, a_line, an_order
+from tests.builders import ORDER_ID, a_fulfillment_order, a_line, a_part, an_order, on_shipstation
 from tests.fake_partners import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jetbridge.domain.order import Order
+    from jetbridge.domain.store import Store
     from jetbridge.messages import WakeUp
+    from jetbridge.ports import NewJetpackOrder
 
-WRITES = {"create_order", "cancel_order", "announce_parcel"}
+WRITES = {"create_order", "cancel_order", "announce_parcel", "change_tracking", "mark_shipped"}
 ERRORS = st.sampled_from(
     [
         OutcomeUnknownError(),
@@ -38,20 +42,34 @@ ERRORS = st.sampled_from(
     ]
 )
 NOISE = st.lists(
-    st.sampled_from(["forward", "track", "repeat", "minute", "hour", "due", "changed"]), min_size=0, max_size=6
+    st.sampled_from(["forward", "track", "repeat", "minute", "hour", "due", "changed", "part"]), min_size=0, max_size=6
 )
+
+
+TWO = 2
+
+
+def in_two_parcels(new: NewJetpackOrder) -> list[dict[str, int]]:
+    """Deal two teas into a parcel of their own, and the rest into another."""
+    units = {sku: quantity for _, sku, _, quantity, _ in new.lines}
+    if "TEA-250" not in units:
+        return [units]
+    return [{"TEA-250": 2}, {**units, "TEA-250": 1}]
 
 
 class Storm:
     """A bridge whose partners fail and whose functions are killed as Hypothesis says."""
 
-    def __init__(self, data: st.DataObject, order: Order, *, lag: timedelta) -> None:
+    def __init__(
+        self, data: st.DataObject, order: Order, *, lag: timedelta, store: Store | None = None, parcels: int = 2
+    ) -> None:
         self.data = data
-        self.bridge = Bridge(lag=lag)
-        self.bridge.the_warehouse.split = lambda _: ({"TEA-250": 2}, {"TEA-250": 1, "JAM-1": 1})
+        self.bridge = Bridge(store, lag=lag)
+        if parcels == TWO:
+            self.bridge.the_warehouse.split = in_two_parcels
         self.faults_left = data.draw(st.integers(0, 8), label="faults")
         self.kills_left = data.draw(st.integers(0, 3), label="kills")
-        for partner in (self.bridge.the_shop, self.bridge.the_warehouse):
+        for partner in (self.bridge.the_shop, self.bridge.the_warehouse, self.bridge.the_desk):
             partner.draw_fault = self.fault
         self.seen: list[WakeUp] = []
         self.bridge.put(order)
@@ -95,6 +113,9 @@ class Storm:
                     self.look(bridge.forward, bridge.wake())
                 case "track":
                     self.look(bridge.track, bridge.wake(cause=f"jetpack:{bridge.at.isoformat()}"))
+                case "part" if bridge.the_desk.orders:
+                    part = self.data.draw(st.sampled_from(sorted(bridge.the_desk.orders)), label="part")
+                    self.look(bridge.forward, bridge.wake(part, subject="shipstation_order"))
                 case "repeat" if self.seen:
                     wake_up = self.data.draw(st.sampled_from(self.seen), label="repeated")
                     self.look(bridge.forward, wake_up)
@@ -235,3 +256,46 @@ def test_whatever_people_do_meanwhile_nothing_is_doubled_and_every_parcel_is_tol
                     }
                 )
     assert ORDER_ID in bridge.the_shop.orders
+
+
+ROUTES = st.sampled_from([frozenset({Route.SHIPSTATION}), frozenset(Route)])
+
+
+@settings(max_examples=settings().max_examples * 3 // 2)
+@given(st.data(), LAGS, ROUTES, st.sampled_from([1, TWO]))
+def test_any_weather_ends_the_same_with_shipstation_in_the_middle(
+    data: st.DataObject, lag: timedelta, routes: frozenset[Route], parcels: int
+) -> None:
+    """Imported late or early, in one order or two, told by ShipStation or by us: once each."""
+    storm = Storm(data, the_order(), lag=lag, store=on_shipstation(routes=routes), parcels=parcels)
+    bridge = storm.bridge
+    storm.blow()
+    whole = a_part(bridge.order, modified_at=bridge.at)
+    if data.draw(st.booleans(), label="split"):
+        bridge.the_desk.put(
+            replace(whole, lines=whole.lines[:1]),
+            replace(whole, id="800000002", lines=whole.lines[1:], parent_id=whole.id),
+        )
+    else:
+        bridge.the_desk.put(whole)
+    storm.blow()
+    storm.calm()
+    assert bridge.record().status is Status.FORWARDED
+    assert bridge.units_at_jetpack() == {"TEA-250": 3, "JAM-1": 1}
+    shipments = [each for order in bridge.the_warehouse.orders.values() for each in order.shipments]
+    for number, shipment in enumerate(shipments, 1):
+        storm.faults_left = data.draw(st.integers(0, 4), label="more faults")
+        storm.kills_left = data.draw(st.integers(0, 2), label="more kills")
+        bridge.the_warehouse.ship(shipment.id, f"1Z{number}")
+        storm.blow()
+    storm.calm()
+    assert bridge.told() == {f"1Z{number}": 1 for number in range(1, len(shipments) + 1)}
+    assert bridge.record().status is Status.SHIPPED
+    for shipment in shipments:
+        bridge.the_warehouse.deliver(shipment.id)
+    storm.blow()
+    storm.calm()
+    storm.balanced()
+    assert bridge.record().status is Status.DELIVERED
+    assert bridge.record().due_at is None
+    assert all(count == 1 for count in Counter(mark.order_id for mark in bridge.the_desk.marks).values())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jetbridge.domain.order import Address
+from jetbridge.domain.order import Address, FulfillmentHold
 from jetbridge.domain.record import ConsignmentState, OrderRecord, Status, UnitState, units_by_state
 from jetbridge.domain.ship_options import ShipOptionMapping, normalized
 from jetbridge.errors import (
@@ -20,6 +20,7 @@ from jetbridge.errors import (
     RejectedByPartnerError,
     UnexpectedAnswerError,
 )
+from jetbridge.ports import Change
 from tests.bridge import Bridge, Killed
 from tests.builders import MINUTE, ORDER_ID, STORE, a_fulfillment_order, a_line, a_store, an_order
 
@@ -138,7 +139,7 @@ def test_a_re_send_is_what_was_sent_even_if_the_source_changed_meanwhile(bridge:
     bridge.sweep_due()
     assert bridge.the_warehouse.received[REFERENCE].recipient == sent.shipping_address
     bridge.settle(5)
-    assert bridge.the_warehouse.received[f"demo:{ORDER_ID}:2"].recipient == bridge.order.shipping_address
+    assert bridge.the_warehouse.addresses["70000001"] == (bridge.order.shipping_address, bridge.order.email)
     assert bridge.units_at_jetpack() == {"TEA-250": 2}
 
 
@@ -271,13 +272,84 @@ def test_a_cancel_whose_outcome_is_unknown_is_read_back(bridge: Bridge) -> None:
     assert bridge.record().status is Status.CANCELLED
 
 
-def test_a_new_address_makes_a_new_consignment_only_after_the_old_one_is_gone(bridge: Bridge) -> None:
+def test_fewer_units_make_a_new_consignment_only_after_the_old_one_is_gone(bridge: Bridge) -> None:
     bridge.forward()
-    bridge.put(replace(bridge.order, shipping_method="Express"))
+    fewer = (a_line(quantity=2, current=1),)
+    bridge.put(replace(bridge.order, lines=fewer, fulfillment_orders=(a_fulfillment_order(fewer),)))
     bridge.forward()
     assert [each.state for each in bridge.record().consignments] == [ConsignmentState.CANCELLED, ConsignmentState.LIVE]
-    assert bridge.units_at_jetpack() == {"TEA-250": 2}
-    assert bridge.the_warehouse.received[f"demo:{ORDER_ID}:2"].ship_option == "Expedited"
+    assert bridge.units_at_jetpack() == {"TEA-250": 1}
+
+
+def move(bridge: Bridge) -> None:
+    assert bridge.order.shipping_address
+    there = replace(bridge.order.shipping_address, address1="2 New St")
+    bridge.put(replace(bridge.order, shipping_address=there, shipping_method="Express"))
+
+
+def test_a_new_address_and_method_are_edited_at_jetpack_once(bridge: Bridge) -> None:
+    bridge.forward()
+    move(bridge)
+    for _ in range(3):
+        bridge.forward()
+    assert bridge.the_warehouse.addresses["70000001"][0] == bridge.order.shipping_address
+    assert bridge.the_warehouse.services["70000001"] == "Expedited"
+    assert bridge.the_warehouse.calls["change_address"] == 1
+    assert (bridge.record().status, len(bridge.record().consignments)) == (Status.FORWARDED, 1)
+
+
+@pytest.mark.parametrize("call", ["change_address", "change_ship_option"])
+@pytest.mark.parametrize("after", [True, False])
+def test_an_edit_whose_outcome_is_unknown_is_sent_again(bridge: Bridge, call: str, *, after: bool) -> None:
+    bridge.forward()
+    move(bridge)
+    bridge.the_warehouse.fail(call, OutcomeUnknownError(), after=after)
+    bridge.forward()
+    bridge.settle(3)
+    assert bridge.the_warehouse.addresses["70000001"][0] == bridge.order.shipping_address
+    assert bridge.the_warehouse.services["70000001"] == "Expedited"
+    assert bridge.record().status is Status.FORWARDED
+
+
+def test_an_edit_that_jetpack_refuses_is_for_a_person_and_not_asked_for_again(bridge: Bridge) -> None:
+    bridge.forward()
+    move(bridge)
+    bridge.the_warehouse.change_address = lambda *_: Change(done=False, reason="not now")  # type: ignore[method-assign]
+    bridge.forward()
+    assert bridge.hold().reason == "edit_refused"
+    assert "not now" in bridge.hold().detail
+    version = bridge.record().version
+    bridge.forward()
+    assert bridge.record().version == version
+
+
+def test_an_edit_waits_for_a_jetpack_that_is_away(bridge: Bridge) -> None:
+    bridge.forward()
+    move(bridge)
+    bridge.the_warehouse.fail("change_address", PartnerUnavailableError())
+    bridge.forward()
+    bridge.settle(5)
+    assert bridge.the_warehouse.addresses["70000001"][0] == bridge.order.shipping_address
+    assert bridge.record().status is Status.FORWARDED
+
+
+def test_a_hold_in_the_shop_after_forwarding_holds_at_jetpack_until_it_is_lifted(bridge: Bridge) -> None:
+    bridge.forward()
+    free = bridge.order.fulfillment_orders
+    hold = FulfillmentHold("gid://shopify/FulfillmentHold/1", "OTHER")
+    held = replace(free[0], status="ON_HOLD", holds=(hold,), supported_actions=frozenset({"RELEASE_HOLD"}))
+    bridge.put(replace(bridge.order, fulfillment_orders=(held,)))
+    bridge.forward()
+    bridge.track()
+    (order,) = bridge.the_warehouse.orders.values()
+    assert [each.status for each in order.shipments] == ["OnHold"]
+    assert bridge.hold().reason == "store_hold"
+    assert not bridge.record().consignments[0].trouble
+    bridge.put(replace(bridge.order, fulfillment_orders=free))
+    bridge.forward()
+    (order,) = bridge.the_warehouse.orders.values()
+    assert [each.status for each in order.shipments] == ["Processing"]
+    assert (bridge.record().status, bridge.record().hold) == (Status.FORWARDED, None)
 
 
 def test_a_picked_order_is_not_taken_back_and_a_person_is_told(bridge: Bridge) -> None:

@@ -14,6 +14,8 @@ from jetbridge.domain.order import FulfillmentHold
 from jetbridge.domain.planning import (
     Cancel,
     Create,
+    Edit,
+    HoldBack,
     Need,
     Resolve,
     fingerprint,
@@ -281,9 +283,63 @@ CHANGES = [
         "fulfillment_orders": (a_fulfillment_order((a_line(quantity=2, current=1),)),),
     },
     {"fulfillment_orders": (a_fulfillment_order((a_line(quantity=2),), location_id=FOREIGN_LOCATION),)},
+]
+EDITS = [
     {"shipping_address": replace(an_order().shipping_address, address1="2 Elsewhere St")},  # type: ignore[type-var]
     {"shipping_method": "Express"},
 ]
+
+
+@pytest.mark.parametrize("change", EDITS)
+def test_a_change_of_where_or_how_edits_what_was_not_picked(change: dict[str, object]) -> None:
+    order = an_order(a_line(quantity=2))
+    changed = replace(order, **change)  # type: ignore[arg-type]
+    action = decide(changed, forwarded(order), shipments={1: a_jetpack_order()}).action
+    option = "Expedited" if "shipping_method" in change else "Standard"
+    assert action == Edit(1, ("70000001",), option, source_hash(changed))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"shipping_address": None}, "invalid_address"), ({"shipping_method": "By drone"}, "unmapped_ship_option")],
+)
+def test_a_change_that_would_not_have_been_forwarded_is_not_sent(change: dict[str, object], reason: str) -> None:
+    order = an_order(a_line(quantity=2))
+    changed = replace(order, **change)  # type: ignore[arg-type]
+    decided = decide(changed, forwarded(order), shipments={1: a_jetpack_order()})
+    assert decided.action is None
+    assert decided.record.hold
+    assert decided.record.hold.reason == reason
+
+
+def on_hold(order: Order) -> Order:
+    held = replace(order.fulfillment_orders[0], status="ON_HOLD", supported_actions=frozenset())
+    return replace(order, fulfillment_orders=(held,))
+
+
+def test_what_the_source_holds_after_forwarding_is_held_at_jetpack_and_released_with_it() -> None:
+    order = an_order(a_line(quantity=2))
+    record = forwarded(order)
+    assert decide(on_hold(order), record).needs == {Need.SHIPMENTS}
+    assert decide(on_hold(order), record, shipments={1: a_jetpack_order()}).action == HoldBack(
+        1, ("70000001",), release=False
+    )
+    held = record.with_consignment(replace(record.consignments[0], held_back=True))
+    decided = decide(on_hold(order), held, shipments={1: a_jetpack_order()})
+    assert decided.action is None
+    assert decided.record.status is Status.HELD
+    assert decided.record.hold
+    assert decided.record.hold.reason == "store_hold"
+    assert decide(order, held, shipments={1: a_jetpack_order()}).action == HoldBack(1, ("70000001",), release=True)
+
+
+def test_a_hold_that_comes_after_picking_is_told_to_a_person() -> None:
+    order = an_order(a_line(quantity=2))
+    seen = {1: a_jetpack_order(a_shipment(1, "Processing", details=("Picked",)))}
+    decided = decide(on_hold(order), forwarded(order), shipments=seen)
+    assert decided.action is None
+    assert decided.record.hold
+    assert decided.record.hold.reason == "edit_refused"
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -296,7 +352,7 @@ def test_a_change_of_the_source_takes_back_what_was_not_picked(change: dict[str,
     assert isinstance(action, Cancel)
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", CHANGES + EDITS)
 @pytest.mark.parametrize(
     "seen",
     [
@@ -327,7 +383,7 @@ def test_what_jetpack_does_not_show_is_never_taken_for_gone() -> None:
     old = decide(changed, forwarded(order, forwarded_at=NOW - 60 * MINUTE), shipments={1: None})
     assert old.action is None
     assert old.record.status is Status.HELD
-    assert isinstance(decide(changed, old.record, shipments={1: a_jetpack_order()}).action, Cancel), "it showed up"
+    assert isinstance(decide(changed, old.record, shipments={1: a_jetpack_order()}).action, Edit), "it showed up"
 
 
 def test_a_refund_of_units_long_shipped_takes_nothing_back() -> None:

@@ -8,11 +8,20 @@ from datetime import timedelta
 import pytest
 
 from jetbridge.domain.record import NextLook, Status
-from jetbridge.errors import PartnerUnavailableError, TransientError
+from jetbridge.domain.shipstation import Resource
+from jetbridge.errors import PartnerUnavailableError, RateLimitedError, TransientError
 from jetbridge.use_cases.map_ship_option import map_ship_option
-from jetbridge.use_cases.sweep_orders import CURSOR, sweep_changed, sweep_due, wake_held
+from jetbridge.use_cases.sweep_orders import (
+    CURSOR,
+    Swept,
+    read_resource,
+    sweep_changed,
+    sweep_due,
+    sweep_shipstation,
+    wake_held,
+)
 from tests.bridge import Bridge
-from tests.builders import MINUTE, NOW, ORDER_ID, STORE, an_order
+from tests.builders import MINUTE, NOW, ORDER_ID, STORE, a_part, an_order, on_shipstation
 from tests.fakes import InMemoryQueue
 
 
@@ -151,3 +160,75 @@ def test_a_queue_that_refuses_loses_nothing(bridge: Bridge) -> None:
         )
     assert due(bridge) == 1
     assert bridge.at > NOW
+
+
+# -- ShipStation's book ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def middle() -> Bridge:
+    """A bridge whose orders go by ShipStation, with one that it has imported."""
+    made = Bridge(on_shipstation())
+    made.put(an_order())
+    made.the_desk.put(a_part(made.order))
+    return made
+
+
+def sweep_middle(bridge: Bridge) -> Swept:
+    return sweep_shipstation(
+        records=bridge.records,
+        settings=bridge.settings,
+        partners=bridge,
+        runtime=bridge.runtime,
+        order_queue=bridge.order_queue,
+        clock=bridge.now,
+    )
+
+
+def test_what_a_page_of_shipstation_shows_is_not_read_again(middle: Bridge) -> None:
+    assert sweep_middle(middle).woken == 1
+    middle.drain()
+    assert middle.record().status is Status.FORWARDED
+    assert not middle.the_desk.calls["read_order"]
+    assert sweep_middle(middle).woken == 0, "windows overlap; what did not change wakes nobody"
+    middle.the_desk.hold("800000001")
+    assert sweep_middle(middle).woken == 1
+
+
+def test_a_shipstation_that_cannot_be_swept_keeps_its_cursor(middle: Bridge) -> None:
+    middle.the_desk.fail("orders_changed_since", RateLimitedError(retry_after_seconds=20))
+    assert list(sweep_middle(middle).failed) == [STORE]
+    assert middle.runtime.cursor(STORE, "shipstation_changed") is None
+    assert sweep_middle(middle).woken == 1
+    assert middle.runtime.cursor(STORE, "shipstation_changed") == middle.now()
+
+
+def test_a_store_without_shipstation_is_not_asked_for_it() -> None:
+    bridge = Bridge()
+    assert (sweep_middle(bridge).woken, bridge.the_desk.calls.total()) == (0, 0)
+
+
+def test_a_webhook_wakes_the_orders_it_points_at(middle: Bridge) -> None:
+    middle.point(middle.the_desk.import_orders(a_part(middle.order)))
+    assert middle.record().status is Status.FORWARDED
+
+
+def test_a_webhook_that_points_elsewhere_reads_nothing(middle: Bridge) -> None:
+    foreign = Resource("https://attacker.example.test", "orders", (("importBatch", "1"),))
+    swept = read_resource(
+        middle.wake(str(foreign), subject="shipstation_resource"),
+        foreign,
+        records=middle.records,
+        settings=middle.settings,
+        partners=middle,
+        order_queue=middle.order_queue,
+        clock=middle.now,
+    )
+    assert (swept.woken, list(swept.failed)) == (0, [STORE])
+
+
+def test_a_webhook_for_a_store_without_shipstation_wakes_nobody() -> None:
+    bridge = Bridge()
+    resource = bridge.the_desk.import_orders(a_part(an_order()))
+    bridge.point(resource)
+    assert not bridge.the_desk.calls

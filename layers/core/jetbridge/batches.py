@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,8 @@ class BatchWorker:
         """
         groups, unreadable = _groups(event["Records"])
         newest = [max((wake_up for _, wake_up in group), key=lambda wake_up: wake_up.seen_at) for group in groups]
-        futures = [self._pool.submit(look, wake_up) for wake_up in newest]
+        # Each look runs with what was set for this invocation: how long it may take.
+        futures = [self._pool.submit(contextvars.copy_context().run, look, wake_up) for wake_up in newest]
         failed = [{"itemIdentifier": message_id} for message_id in unreadable]
         results: list[T] = []
         for group, future in zip(groups, futures, strict=True):

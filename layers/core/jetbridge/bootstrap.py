@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import random
+import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from jetbridge.config import production, settings_for
-from jetbridge.errors import ConfigurationError, CredentialsRejectedError
+from jetbridge.errors import ConfigurationError, CredentialsRejectedError, InvalidRequestError, JetbridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,17 +26,27 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
     from jetbridge.aws.secrets import PartnerCredentials
-    from jetbridge.batches import BatchWorker
-    from jetbridge.domain.store import Store
+    from jetbridge.batches import BatchResponse, BatchWorker
+    from jetbridge.domain.connection import ConnectionRequest
+    from jetbridge.domain.identifiers import StoreSlug
+    from jetbridge.domain.shipstation import Resource
+    from jetbridge.domain.store import JetpackConnection, ShipStationConnection, ShopifyConnection, Store
+    from jetbridge.messages import WakeUp
     from jetbridge.observability import CallCounter
     from jetbridge.ports import (
+        Administrations,
+        DeskAdmin,
         OrderRecords,
         Partners,
         Runtime,
+        SecretStore,
+        ShippingDesk,
         Shop,
+        ShopAdmin,
         StoreSettings,
         WakeUpQueue,
         Warehouse,
+        WarehouseAdmin,
         WebhookReader,
         WebhookSecrets,
     )
@@ -65,6 +76,7 @@ def intake() -> Intake:
     from jetbridge.aws.queues import SqsWakeUpQueue
     from jetbridge.aws.secrets import SsmWebhookSecrets
     from jetbridge.partners.jetpack.webhooks import JetpackWebhooks
+    from jetbridge.partners.shipstation.webhooks import ShipStationWebhooks
     from jetbridge.partners.shopify.webhooks import ShopifyWebhooks
 
     settings = settings_for("receive_webhook")
@@ -72,11 +84,16 @@ def intake() -> Intake:
     sqs: SQSClient = make("sqs")
     ssm: SSMClient = make("ssm")
     return Intake(
-        {"shopify": ShopifyWebhooks(), "jetpack": JetpackWebhooks()},
+        {
+            "shopify": ShopifyWebhooks(),
+            "jetpack": JetpackWebhooks(),
+            "shipstation": ShipStationWebhooks(production=production(settings["STAGE"])),
+        },
         SsmWebhookSecrets(ssm, settings["STAGE"], clock=time.monotonic),
         {
-            "shopify": SqsWakeUpQueue(sqs, settings["ORDER_QUEUE_URL"]),
-            "jetpack": SqsWakeUpQueue(sqs, settings["TRACKING_QUEUE_URL"]),
+            "order": SqsWakeUpQueue(sqs, settings["ORDER_QUEUE_URL"]),
+            "tracking": SqsWakeUpQueue(sqs, settings["TRACKING_QUEUE_URL"]),
+            "sweep": SqsWakeUpQueue(sqs, settings["SWEEP_QUEUE_URL"]),
         },
     )
 
@@ -113,18 +130,21 @@ class ConnectedPartners:
         self._production = production(stage)
         self._shops: dict[tuple[str, object], Shop] = {}
         self._warehouses: dict[tuple[str, object], Warehouse] = {}
+        self._desks: dict[tuple[str, object], ShippingDesk] = {}
         self._lock = threading.Lock()
 
     def shop(self, store: Store) -> Shop:
         """Connect to the store's Shopify shop."""
         from jetbridge.partners.shopify.client import ShopifyShop
+        from jetbridge.partners.shopify.tokens import ShopifyTokens
 
         with self._lock:
             key = (store.slug, store.shopify)
             if key not in self._shops:
-                token = self._token(store.slug, "shopify", "access_token")
+                stored, production = self._stored(store.slug, "shopify"), self._production
                 with _as_broken_connection("shopify"):
-                    self._shops[key] = ShopifyShop(store.shopify, token, production=self._production)
+                    tokens = ShopifyTokens(store.shopify, stored, production=production)
+                    self._shops[key] = ShopifyShop(store.shopify, tokens, production=production)
             return self._shops[key]
 
     def warehouse(self, store: Store) -> Warehouse:
@@ -134,18 +154,92 @@ class ConnectedPartners:
         with self._lock:
             key = (store.slug, store.jetpack)
             if key not in self._warehouses:
-                token = self._token(store.slug, "jetpack", "token")
+                stored = self._stored(store.slug, "jetpack")
+
+                def token(again: bool) -> str:  # noqa: FBT001 - a 401 asks for a fresh one
+                    with _as_broken_connection("jetpack"):
+                        return stored(again)["token"]
+
                 with _as_broken_connection("jetpack"):
                     self._warehouses[key] = JetpackWarehouse(store.jetpack, token, production=self._production)
             return self._warehouses[key]
 
-    def _token(self, slug: str, partner: str, name: str) -> Callable[[bool], str]:
-        def read(again: bool) -> str:  # noqa: FBT001 - a 401 asks for a fresh one
+    def desk(self, store: Store) -> ShippingDesk:
+        """Connect to the store's ShipStation account."""
+        from jetbridge.partners.shipstation.client import ShipStationDesk
+
+        with self._lock:
+            key = (store.slug, store.shipstation)
+            if key not in self._desks:
+                if store.shipstation is None:
+                    raise CredentialsRejectedError(partner="shipstation", code="not_connected")
+                stored = self._stored(store.slug, "shipstation")
+                with _as_broken_connection("shipstation"):
+                    self._desks[key] = ShipStationDesk(store.shipstation, stored, production=self._production)
+            return self._desks[key]
+
+    def _stored(self, slug: str, partner: str) -> Callable[[bool], Mapping[str, str]]:
+        """Give what reads a store's credentials: as remembered, or anew after a 401."""
+
+        def read(again: bool) -> Mapping[str, str]:  # noqa: FBT001 - the port of the secret store
             credentials = self._credentials
             with _as_broken_connection(partner):
-                return (credentials.read_again if again else credentials.read)(slug, partner)[name]
+                return (credentials.read_again if again else credentials.read)(slug, partner)
 
         return read
+
+
+PARTNERS = frozenset({"shopify", "jetpack", "shipstation"})
+
+NOTE_EVERY = timedelta(minutes=5)
+"""How often, at most, a process writes down that a store's partner still sends webhooks."""
+
+
+class EventNotes:
+    """Remembers when each partner's webhooks last woke us, so that `check` can tell a silent partner."""
+
+    def __init__(self, runtime: Runtime, *, clock: Callable[[], datetime]) -> None:
+        self._runtime = runtime
+        self._clock = clock
+        self._seen: dict[tuple[StoreSlug, str], float] = {}
+        self._noted: dict[tuple[StoreSlug, str], datetime] = {}
+        self._lock = threading.Lock()
+
+    def saw(self, wake_up: WakeUp) -> None:
+        """Take note of a wake-up, if a webhook caused it; costs nothing."""
+        partner = wake_up.cause.partition(":")[0]
+        if partner in PARTNERS:
+            with self._lock:
+                key = (wake_up.store, partner)
+                self._seen[key] = max(wake_up.seen_at, self._seen.get(key, 0.0))
+
+    def write(self) -> None:
+        """Write down what was seen. That it fails must fail nothing else: the next one says the same."""
+        with self._lock:
+            seen, self._seen = self._seen, {}
+        now = self._clock()
+        for key, at in seen.items():
+            if key not in self._noted or now - self._noted[key] >= NOTE_EVERY:
+                with contextlib.suppress(JetbridgeError):
+                    self._runtime.note_event(*key, datetime.fromtimestamp(at, UTC))
+                    self._noted[key] = now
+
+
+@dataclass(frozen=True, slots=True)
+class NoticingBatch:
+    """A `BatchWorker` that takes note of what woke it."""
+
+    worker: BatchWorker
+    events: EventNotes
+
+    def work[T](self, event: Mapping[str, Any], look: Callable[[WakeUp], T]) -> tuple[BatchResponse, list[T]]:
+        """Work a batch as `BatchWorker` does."""
+
+        def noticed(wake_up: WakeUp) -> T:
+            self.events.saw(wake_up)
+            return look(wake_up)
+
+        return self.worker.work(event, noticed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +251,8 @@ class Worker:
     partners: Partners
     runtime: Runtime
     queues: Mapping[str, WakeUpQueue]
-    batch: BatchWorker
+    batch: NoticingBatch
+    events: EventNotes
     logger: Logger
     metrics: Metrics
     calls: CallCounter
@@ -172,6 +267,14 @@ class Worker:
             "time_left": lambda: timedelta(milliseconds=context.get_remaining_time_in_millis()),
             "jitter": random.random,
         }
+
+    @contextlib.contextmanager
+    def invocation(self, context: Any) -> Iterator[None]:  # noqa: ANN401 - Lambda's context has no type of its own
+        """Let whatever partners are asked within end in time for the invocation to record it."""
+        from jetbridge.partners.http import time_limit
+
+        with time_limit(context.get_remaining_time_in_millis() / 1000):
+            yield
 
     def report(self, looked: list[Looked]) -> None:
         """Log every look in one line and count them by outcome; then close the invocation."""
@@ -190,11 +293,23 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        """End an invocation: one line with the AWS calls it made, and its metrics."""
+        """End an invocation: what woke it is noted, then one line with the AWS calls it made, and its metrics."""
+        self.events.write()
         calls = self.calls.taken()
         self.logger.info("done", extra={"aws_calls": calls})
         self.metrics.add_metric(name="AwsCalls", unit="Count", value=sum(calls.values()))
         self.metrics.flush_metrics()
+
+
+def shipstation_resource(text: str) -> Resource:
+    """Take the address a webhook of ShipStation's points at apart again.
+
+    Raises:
+        InvalidRequestError: It is not what the intake lets through.
+    """
+    from jetbridge.partners.shipstation.resources import resource_from
+
+    return resource_from(text)
 
 
 def _metric(outcome: str) -> str:
@@ -225,14 +340,167 @@ def worker(function: str) -> Worker:
     for client in (dynamodb, ssm, sqs):
         if client:
             calls.watch(client)
+    runtime = DynamoRuntime(dynamodb, settings["RUNTIME_TABLE"], clock=now)
+    events = EventNotes(runtime, clock=now)
     return Worker(
         DynamoOrderRecords(dynamodb, settings["ORDERS_TABLE"]),
         DynamoStoreSettings(dynamodb, settings["SETTINGS_TABLE"], clock=now),
         ConnectedPartners(credentials, settings["STAGE"]),
-        DynamoRuntime(dynamodb, settings.get("RUNTIME_TABLE", ""), clock=now),
+        runtime,
         {name: SqsWakeUpQueue(sqs, url) for name, url in urls.items() if sqs},
-        BatchWorker(),
+        NoticingBatch(BatchWorker(), events),
+        events,
         worker_logger(),
         worker_metrics(),
         calls,
+    )
+
+
+# -- console --------------------------------------------------------------------------------------------------
+
+
+class OpenAdministrations:
+    """The port `Administrations`: every partner's real administration, with the credentials that are handed over."""
+
+    def __init__(self, stage: str) -> None:
+        self._production = production(stage)
+
+    def shop(self, connection: ShopifyConnection, credentials: Mapping[str, str]) -> ShopAdmin:
+        """Open a shop, by its token or by the app's id and secret."""
+        from jetbridge.partners.shopify.administration import ShopifyAdmin
+        from jetbridge.partners.shopify.tokens import ShopifyTokens
+
+        token = ShopifyTokens(connection, lambda _again: credentials, production=self._production)
+        return ShopifyAdmin(connection, token, production=self._production, now=now)
+
+    def warehouse(self, connection: JetpackConnection, credentials: Mapping[str, str]) -> WarehouseAdmin:
+        """Open a Jetpack account."""
+        from jetbridge.partners.jetpack.administration import JetpackAdmin
+
+        token = credentials.get("token", "")
+        return JetpackAdmin(connection, lambda _again: token, production=self._production, now=now)
+
+    def desk(self, connection: ShipStationConnection, credentials: Mapping[str, str]) -> DeskAdmin:
+        """Open a ShipStation account."""
+        from jetbridge.partners.shipstation.administration import ShipStationAccount
+
+        return ShipStationAccount(connection, lambda _again: credentials, production=self._production)
+
+
+class ConsolePorts(TypedDict):
+    """The keyword arguments that every use case of the console takes."""
+
+    settings: StoreSettings
+    secrets: SecretStore
+    administrations: Administrations
+    base_url: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What `console` works with."""
+
+    stage: str
+    public_url: str
+    records: OrderRecords
+    settings: StoreSettings
+    secrets: SecretStore
+    runtime: Runtime
+    administrations: Administrations
+    logger: Logger
+
+    @contextlib.contextmanager
+    def invocation(self, context: Any) -> Iterator[None]:  # noqa: ANN401 - Lambda's context has no type of its own
+        """Let whatever partners are asked within end in time for the answer to be given."""
+        from jetbridge.partners.http import time_limit
+
+        with time_limit(context.get_remaining_time_in_millis() / 1000):
+            yield
+
+    def ports(self, event: Mapping[str, Any]) -> ConsolePorts:
+        """Give the ports of one call, at the address that partners reach us by.
+
+        Raises:
+            InvalidRequestError: A production stage is told another address than its own.
+        """
+        given = event.get("public_url")
+        if given is not None and (production(self.stage) or not isinstance(given, str)):
+            message = "public_url: only a stage that is not production may be told where partners reach it"
+            raise InvalidRequestError(message)
+        base_url = (given or self.public_url).rstrip("/")
+        return {
+            "settings": self.settings,
+            "secrets": self.secrets,
+            "administrations": self.administrations,
+            "base_url": base_url,
+            "owner": f"Jetbridge {self.stage} at {base_url}",
+        }
+
+
+def connection_request(event: Mapping[str, Any]) -> ConnectionRequest:
+    """Read what a merchant gives to connect a store.
+
+    Raises:
+        InvalidRequestError: Names every field that is wrong, at once, and quotes no value.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from jetbridge.domain.connection import ConnectionRequest
+
+    given = {name: value for name, value in event.items() if name not in {"action", "public_url"}}
+    if unknown := sorted(given.keys() - {each.name for each in fields(ConnectionRequest)}):
+        message = f"nobody knows {', '.join(unknown)}"
+        raise InvalidRequestError(message)
+    try:
+        return TypeAdapter(ConnectionRequest).validate_python(given)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        wrong = [": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"]))) for each in found]
+    # Not chained: pydantic's own text quotes the values.
+    raise InvalidRequestError("; ".join(wrong))
+
+
+def store_slug(event: Mapping[str, Any]) -> StoreSlug:
+    """Read which store is meant.
+
+    Raises:
+        InvalidRequestError: It is no store's name.
+    """
+    from jetbridge.domain.connection import SLUG
+    from jetbridge.domain.identifiers import StoreSlug
+
+    given = event.get("store")
+    if not isinstance(given, str) or not SLUG.fullmatch(given):
+        message = "store: a store's name is lower-case letters, digits and dashes, at most 40"
+        raise InvalidRequestError(message)
+    return StoreSlug(given)
+
+
+def new_token() -> str:
+    """Make a text nobody can guess, for the address of a partner that cannot sign."""
+    return secrets.token_urlsafe(32)
+
+
+def console() -> Console:
+    """Join the console: tables, secrets it may write, and the partners' administrations."""
+    from jetbridge.aws.clients import client_maker
+    from jetbridge.aws.orders_table import DynamoOrderRecords
+    from jetbridge.aws.runtime_table import DynamoRuntime
+    from jetbridge.aws.secrets import SsmSecretStore
+    from jetbridge.aws.settings_table import DynamoStoreSettings
+    from jetbridge.observability import worker_logger
+
+    settings = settings_for("console")
+    make = client_maker(whole=True)
+    dynamodb: DynamoDBClient = make("dynamodb")
+    return Console(
+        settings["STAGE"],
+        settings["PUBLIC_URL"],
+        DynamoOrderRecords(dynamodb, settings["ORDERS_TABLE"]),
+        DynamoStoreSettings(dynamodb, settings["SETTINGS_TABLE"], clock=now),
+        SsmSecretStore(make("ssm"), settings["STAGE"]),
+        DynamoRuntime(dynamodb, settings["RUNTIME_TABLE"], clock=now),
+        OpenAdministrations(settings["STAGE"]),
+        worker_logger(),
     )

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "receive_webhook": ("STAGE", "ORDER_QUEUE_URL", "TRACKING_QUEUE_URL"),
-        "forward_order": ("STAGE", "ORDERS_TABLE", "SETTINGS_TABLE"),
-        "sync_tracking": ("STAGE", "ORDERS_TABLE", "SETTINGS_TABLE"),
+        "receive_webhook": ("STAGE", "ORDER_QUEUE_URL", "TRACKING_QUEUE_URL", "SWEEP_QUEUE_URL"),
+        "forward_order": ("STAGE", "ORDERS_TABLE", "SETTINGS_TABLE", "RUNTIME_TABLE"),
+        "sync_tracking": ("STAGE", "ORDERS_TABLE", "SETTINGS_TABLE", "RUNTIME_TABLE"),
         "push_inventory": ("STAGE", "ORDERS_TABLE", "SETTINGS_TABLE", "RUNTIME_TABLE", "INVENTORY_QUEUE_URL"),
         "sweep_orders": (
             "STAGE",
@@ -26,6 +26,7 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "TRACKING_QUEUE_URL",
             "SWEEP_QUEUE_URL",
         ),
+        "console": ("STAGE", "PUBLIC_URL", "ORDERS_TABLE", "SETTINGS_TABLE", "RUNTIME_TABLE"),
     }
 )
 """Function folder → its variables. The template gives each function exactly these."""

@@ -5,6 +5,7 @@ JetbridgeError
 ├── InvalidRequestError           the caller sent something we will never accept
 │   ├── SignatureError            nobody we know signed it (an unknown store looks just the same)
 │   ├── MalformedRequestError     signed, but not what the vendor documents
+│   ├── ForeignAddressError       an address in it is not the partner's own: nothing was sent there
 │   └── RequestTooLargeError
 ├── PermanentError                repeating cannot help; record it, tell a person
 │   ├── CredentialsRejectedError
@@ -28,6 +29,7 @@ __all__ = [
     "ConflictError",
     "CredentialsRejectedError",
     "DuplicateReferenceError",
+    "ForeignAddressError",
     "InvalidRequestError",
     "JetbridgeError",
     "MalformedRequestError",
@@ -62,6 +64,10 @@ class SignatureError(InvalidRequestError):
 
 class MalformedRequestError(InvalidRequestError):
     """The request is signed but its body is not what the vendor documents."""
+
+
+class ForeignAddressError(InvalidRequestError):
+    """An address somebody sent us is not the partner's own: no credential goes there."""
 
 
 class RequestTooLargeError(InvalidRequestError):

@@ -10,7 +10,20 @@ from jetbridge.domain.identifiers import StoreSlug
 
 __all__ = ["SUBJECTS", "WakeUp"]
 
-SUBJECTS = frozenset({"order", "fulfillment_order", "jetpack_order", "shipment", "shipstation_order", "batch", "stock"})
+SUBJECTS = frozenset(
+    {
+        "order",
+        "fulfillment_order",
+        "jetpack_order",
+        "shipment",
+        "shipstation_order",
+        "shipstation_resource",
+        "batch",
+        "redaction",
+        "data_request",
+        "stock",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

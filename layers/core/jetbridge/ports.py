@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from jetbridge.domain.order import Address, Catalogue, JetpackOrder, Order
     from jetbridge.domain.record import NextLook, OrderRecord, Parcel, Status
     from jetbridge.domain.ship_options import Method, ShipOptionMapping
+    from jetbridge.domain.shipstation import Mark, Resource, ShipStationFulfillment, ShipStationOrder
     from jetbridge.domain.stock import JetpackStock, ShopifyStock, StockChange
-    from jetbridge.domain.store import Store
+    from jetbridge.domain.store import JetpackConnection, ShipStationConnection, ShopifyConnection, Store
     from jetbridge.domain.timeline import TimelineEvent
     from jetbridge.messages import WakeUp
 
@@ -39,6 +40,15 @@ class ChangedOrder:
 
     order_id: OrderId
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeptShipStationOrder:
+    """An order of ShipStation as last read, when that read began, and whose part it is ("" while nobody knows)."""
+
+    order: ShipStationOrder
+    at: datetime
+    order_id: OrderId | None = None
 
 
 class OrderRecords(Protocol):
@@ -65,6 +75,23 @@ class OrderRecords(Protocol):
 
     def read_snapshot(self, store: StoreSlug, order_id: OrderId) -> Order | None:
         """Read the order as last kept; None when there is none or it has expired."""
+
+    def keep_shipstation_order(
+        self, store: StoreSlug, order: ShipStationOrder, order_id: OrderId | None, at: datetime
+    ) -> None:
+        """Keep an order of ShipStation as seen at `at`, with the Shopify order it is part of, once that is known.
+
+        Personal data, kept like a snapshot: it expires. None for `order_id` does not forget one kept before.
+        """
+
+    def read_shipstation_order(self, store: StoreSlug, shipstation_id: str) -> KeptShipStationOrder | None:
+        """Read an order of ShipStation as last kept; None when there is none or it has expired."""
+
+    def redact(self, store: StoreSlug, order_id: OrderId) -> None:
+        """Empty snapshot and timeline of an order, and what was kept of its orders in ShipStation (`record.parts`).
+
+        The record with its counts stays, so that the ledger still balances. Safe to repeat.
+        """
 
     def note(self, store: StoreSlug, order_id: OrderId, event: TimelineEvent) -> None:
         """Add one entry to the order's timeline; it expires."""
@@ -103,6 +130,9 @@ class StoreSettings(Protocol):
     def save_store(self, store: Store) -> None:
         """Write a store's own settings (not its mappings) and move its version."""
 
+    def delete_store(self, slug: StoreSlug) -> None:
+        """Take a store off the list and delete its own settings; rules and mappings stay for a reconnect."""
+
     def save_ship_option(self, slug: StoreSlug, mapping: ShipOptionMapping) -> None:
         """Write one line of the ship option mapping, then move the version.
 
@@ -124,6 +154,12 @@ class Runtime(Protocol):
 
     def save_cursor(self, store: StoreSlug, name: str, at: datetime) -> None:
         """Remember how far a sweep has come."""
+
+    def note_event(self, store: StoreSlug, partner: str, at: datetime) -> None:
+        """Remember that a partner's webhook arrived; called at most every few minutes a process."""
+
+    def last_event(self, store: StoreSlug, partner: str) -> datetime | None:
+        """Say when a partner's webhook was last noted; None for never, or not for 30 days."""
 
 
 class WakeUpQueue(Protocol):
@@ -160,6 +196,27 @@ class Cancellation:
     reasons: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What Jetpack says to a change of one shipment: 200 does not mean done, `is_success` does."""
+
+    done: bool
+    reason: str = ""
+    """Why not, in Jetpack's words without personal data."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelTracking:
+    """Where a parcel is (facts/shipbob.md section 11). The status is Jetpack's word, known or not."""
+
+    shipment_id: str
+    status: str
+    number: str = ""
+    carrier: str = ""
+    url: str = ""
+    at: datetime | None = None
+
+
 class Warehouse(Protocol):
     """Jetpack, for one store. Any call may raise CredentialsRejectedError, TransientError or UnexpectedAnswerError."""
 
@@ -188,6 +245,45 @@ class Warehouse(Protocol):
             OutcomeUnknownError: It may have been cancelled.
         """
 
+    def cancel_shipment(self, shipment_id: str) -> Cancellation:
+        """Cancel one shipment; safe to repeat.
+
+        Raises:
+            OutcomeUnknownError: It may have been cancelled.
+        """
+
+    def change_address(self, shipment_id: str, recipient: Address, email: str) -> Change:
+        """Change where an unpicked shipment goes; safe to repeat.
+
+        Raises:
+            OutcomeUnknownError: It may have been changed.
+        """
+
+    def change_ship_option(self, shipment_ids: Sequence[str], ship_option: str) -> dict[str, Change]:
+        """Ship by another option (its text, as in `catalogue`); safe to repeat. One answer a shipment.
+
+        Raises:
+            OutcomeUnknownError: Some may have been changed.
+            RejectedByPartnerError: Jetpack has no such option.
+        """
+
+    def hold_shipments(self, shipment_ids: Sequence[str]) -> dict[str, Change]:
+        """Put unpicked shipments on a manual hold, their stock reserved; safe to repeat. One answer a shipment.
+
+        Raises:
+            OutcomeUnknownError: Some may be held.
+        """
+
+    def release_shipments(self, shipment_ids: Sequence[str]) -> dict[str, Change]:
+        """Lift a merchant's hold; Jetpack's own stay. Safe to repeat. One answer a shipment.
+
+        Raises:
+            OutcomeUnknownError: Some may be released.
+        """
+
+    def tracking(self, shipment_ids: Sequence[str]) -> Iterator[ParcelTracking]:
+        """Read where parcels are, in as few calls as possible (25 a call); unknown ones are left out."""
+
     def catalogue(self, skus: frozenset[str], ship_options: frozenset[str]) -> Catalogue:
         """Tell which of these SKUs and ship option texts Jetpack knows, and which are active.
 
@@ -210,6 +306,15 @@ class ParcelAnnouncement:
     notify_customer: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class TrackingNumber:
+    """One number a parcel travels under. A fulfillment has one carrier: the first one's."""
+
+    number: str
+    carrier: str = ""
+    url: str = ""
+
+
 class Shop(Protocol):
     """Shopify, for one store. Any call may raise CredentialsRejectedError, TransientError or UnexpectedAnswerError."""
 
@@ -228,6 +333,17 @@ class Shop(Protocol):
         Raises:
             RejectedByPartnerError: Shopify refused it; nothing was created.
             OutcomeUnknownError: It may have been created.
+        """
+
+    def orders_named(self, name: str) -> tuple[OrderId, ...]:
+        """Find the orders that bear exactly this name; a leading # counts for nothing, neither does case."""
+
+    def change_tracking(self, fulfillment_id: str, numbers: Sequence[TrackingNumber], *, notify_customer: bool) -> None:
+        """Replace all tracking numbers of a fulfillment; safe to repeat, though it may notify again.
+
+        Raises:
+            RejectedByPartnerError: Shopify refused it; nothing was changed.
+            OutcomeUnknownError: It may have been changed.
         """
 
     def orders_changed_since(self, since: datetime) -> Iterator[ChangedOrder]:
@@ -253,8 +369,57 @@ class Shop(Protocol):
         """
 
 
+class ShippingDesk(Protocol):
+    """ShipStation V1, for one store. Any call may raise what `Warehouse`'s may.
+
+    Without API access in the plan (402) every call raises CredentialsRejectedError with code `suspended`.
+    """
+
+    def read_order(self, shipstation_id: str) -> ShipStationOrder | None:
+        """Read one order."""
+
+    def orders_numbered(self, number: str) -> tuple[ShipStationOrder, ...]:
+        """Find the orders of our store that bear exactly this number: all parts of a split have the same."""
+
+    def orders_changed_since(self, since: datetime) -> Iterator[ShipStationOrder]:
+        """Find the orders of our store modified at or after `since`, oldest change first, every page."""
+
+    def orders_behind(self, resource: Resource) -> Iterator[ShipStationOrder]:
+        """Read the orders a webhook points at, every page, those of other stores left out.
+
+        Raises:
+            ForeignAddressError: The address is none of ShipStation's; nothing was sent to it.
+        """
+
+    def labelled_behind(self, resource: Resource) -> Iterator[str]:
+        """Name the orders whose labels or fulfillments a webhook points at, every page.
+
+        Raises:
+            ForeignAddressError: The address is none of ShipStation's; nothing was sent to it.
+        """
+
+    def mark_shipped(self, mark: Mark) -> None:
+        """Mark a whole order as shipped. Repeating it is not documented: read first when unsure.
+
+        An order that is shipped already counts as marked.
+
+        Raises:
+            RejectedByPartnerError: Refused; nothing was marked.
+            OutcomeUnknownError: It may have been marked. A 500 that names a validation error is this, too.
+        """
+
+    def fulfillments_since(self, since: datetime) -> Iterator[ShipStationFulfillment]:
+        """Find the fulfillments created at or after `since`, every page. May be a minute old: many orders ask."""
+
+    def fulfillments_of(self, shipstation_id: str) -> tuple[ShipStationFulfillment, ...]:
+        """Read the fulfillments of one order."""
+
+
 class Partners(Protocol):
     """Gives the partners of a store, connected with its credentials."""
+
+    def desk(self, store: Store) -> ShippingDesk:
+        """Connect to the store's ShipStation account; `store.shipstation` must be set."""
 
     def shop(self, store: Store) -> Shop:
         """Connect to the store's Shopify shop."""
@@ -279,11 +444,183 @@ class WebhookSecrets(Protocol):
         """
 
 
+# -- connecting a store ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One webhook subscription as a partner lists it."""
+
+    id: str
+    topics: tuple[str, ...]
+    address: str
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ShopLocation:
+    """A location of the shop."""
+
+    id: str
+    name: str
+    active: bool
+    fulfills_online_orders: bool = True
+    fulfillment_service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShopFacts:
+    """What one look at a shop's administration tells."""
+
+    name: str
+    domain: str
+    """The myshopify.com domain."""
+    plan: str
+    points_a_second: int
+    scopes: frozenset[str]
+    locations: tuple[ShopLocation, ...]
+    answered_version: str
+    """The API version that answered, which falls forward when the one asked for has ended."""
+    claimed_by: str = ""
+    """The deployment that forwards this shop's orders, as its app metafield says."""
+    clock_ahead_seconds: float = 0.0
+    """The partner's clock less ours."""
+
+
+class ShopAdmin(Protocol):
+    """Shopify, for connecting. Any call may raise what `Shop`'s may; RejectedByPartnerError carries its words."""
+
+    def facts(self) -> ShopFacts:
+        """Look at the shop. Scopes that are not granted leave facts out, they do not fail."""
+
+    def claim(self, owner: str) -> None:
+        """Write into the shop who forwards its orders (app metafield); an empty owner gives it back. Safe to repeat."""
+
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """List this app's webhook subscriptions, every page. Topics as in `X-Shopify-Topic` (orders/updated)."""
+
+    def subscribe(self, topic: str, address: str) -> None:
+        """Subscribe to one topic (orders/updated). An address subscribed already counts as done."""
+
+    def unsubscribe(self, subscription_id: str) -> None:
+        """Delete one subscription; one that is gone counts as done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel at Jetpack. Orders are written through the one whose scopes end in `_write`."""
+
+    id: str
+    name: str
+    application: str
+    scopes: frozenset[str]
+
+    @property
+    def writable(self) -> bool:
+        """Whether we may write through it."""
+        return any(scope.endswith("_write") for scope in self.scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseFacts:
+    """What one look at a Jetpack account tells."""
+
+    channels: tuple[Channel, ...]
+    ship_options: tuple[tuple[str, bool], ...]
+    """(text, active)"""
+    recent_orders: tuple[tuple[str, int], ...]
+    """(channel id, orders inserted in the last days) over all channels: somebody else may be forwarding."""
+    clock_ahead_seconds: float = 0.0
+
+
+class WarehouseAdmin(Protocol):
+    """Jetpack, for connecting. Any call may raise what `Warehouse`'s may."""
+
+    def facts(self, recent_since: datetime) -> WarehouseFacts:
+        """Look at the account."""
+
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """List the webhook subscriptions, every page. Their secrets are not shown."""
+
+    def subscribe(self, topics: Sequence[str], address: str) -> str:
+        """Subscribe to topics with one secret, which is shown this once and returned."""
+
+    def unsubscribe(self, subscription_id: str) -> None:
+        """Delete one subscription; one that is gone counts as done."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskStore:
+    """A store of a ShipStation account."""
+
+    id: str
+    name: str
+    marketplace: str
+    active: bool
+    imports_by_itself: bool
+    """`autoRefresh`."""
+    last_import_at: datetime | None = None
+    """`lastRefreshAttempt`; None when it never was, or cannot be read."""
+
+
+class DeskAdmin(Protocol):
+    """ShipStation, for connecting. Any call may raise what `ShippingDesk`'s may."""
+
+    def stores(self) -> tuple[DeskStore, ...]:
+        """List the account's stores, inactive ones too."""
+
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """List the account's webhook subscriptions; one topic each (ORDER_NOTIFY)."""
+
+    def subscribe(self, event: str, address: str, store_id: str) -> None:
+        """Subscribe one store's event. Not deduplicated by ShipStation: list first."""
+
+    def unsubscribe(self, subscription_id: str) -> None:
+        """Delete one subscription; one that is gone counts as done."""
+
+
+class Administrations(Protocol):
+    """Opens the partners' administrations with credentials that are not stored yet."""
+
+    def shop(self, connection: ShopifyConnection, credentials: Mapping[str, str]) -> ShopAdmin:
+        """Open a shop. Credentials: `access_token`, or `client_id` and `client_secret`."""
+
+    def warehouse(self, connection: JetpackConnection, credentials: Mapping[str, str]) -> WarehouseAdmin:
+        """Open a Jetpack account. Credentials: `token`."""
+
+    def desk(self, connection: ShipStationConnection, credentials: Mapping[str, str]) -> DeskAdmin:
+        """Open a ShipStation account. Credentials: `api_key` and `api_secret`."""
+
+
+class SecretStore(Protocol):
+    """Where credentials and webhook secrets of stores are kept."""
+
+    def credentials(self, store: StoreSlug, partner: str) -> dict[str, str] | None:
+        """Read what is shown to a partner; None when nothing is stored."""
+
+    def save_credentials(self, store: StoreSlug, partner: str, credentials: Mapping[str, str]) -> None:
+        """Store what is shown to a partner, instead of what was there."""
+
+    def webhook_secrets(self, store: StoreSlug, partner: str) -> Sequence[str]:
+        """Read the webhook secrets in use; empty when there are none."""
+
+    def save_webhook_secrets(self, store: StoreSlug, partner: str, secrets: Sequence[str]) -> None:
+        """Store all webhook secrets in use, instead of those that were there."""
+
+    def delete(self, store: StoreSlug, partner: str) -> None:
+        """Forget credentials and webhook secrets; what is gone counts as done."""
+
+
 class WebhookReader(Protocol):
     """One partner's way of signing and naming things. Knows headers and bodies; keeps nothing of them."""
 
-    def signed(self, headers: Mapping[str, str], raw: bytes, secrets: Sequence[str], now: float) -> bool:
-        """Whether one of the secrets signed exactly these bytes, lately enough. Compares in constant time."""
+    def signed(
+        self, headers: Mapping[str, str], raw: bytes, secrets: Sequence[str], now: float, *, token: str = ""
+    ) -> bool:
+        """Whether one of the secrets signed exactly these bytes, lately enough. Compares in constant time.
+
+        A partner that cannot sign (ShipStation) is told by the token in the path instead.
+        """
 
     def read(self, headers: Mapping[str, str], raw: bytes, store: StoreSlug, now: float) -> Notice:
         """Pick topic and ids out of a signed request.
@@ -305,5 +642,9 @@ class Notice(Protocol):
         """The partner's id of this delivery, the same when it is repeated."""
 
     @property
-    def wake_up(self) -> WakeUp | None:
-        """None for a topic nobody here waits for, or an order that is not ours."""
+    def wake_ups(self) -> Sequence[WakeUp]:
+        """Empty for a topic nobody here waits for, or an order that is not ours."""
+
+    @property
+    def queue(self) -> str:
+        """Which queue they go to: order, tracking or sweep."""

@@ -1,4 +1,4 @@
-"""Where the functions' AWS clients come from: botocore itself, with SSM's model cut down to the one call we make.
+"""Where the functions' AWS clients come from: botocore itself, with SSM's model cut down to the one call most make.
 
 A cold start is mostly the SDK. boto3 above botocore is 8 % of it and gives nothing to clients; reading all 146
 operations of SSM to call `GetParameter` is 11 %. The cut model lies in `models`, under the path that botocore searches
@@ -8,6 +8,7 @@ botocore one day bring a newer one.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
 MODELS = Path(__file__).parent / "models"
 
 
-def client_maker() -> Callable[[str], Any]:
-    """Give the function that makes a client of a service; its clients share what they read of endpoints and models."""
+def client_maker(*, whole: bool = False) -> Callable[[str], Any]:
+    """Give the function that makes a client of a service; its clients share what they read of endpoints and models.
+
+    `whole` keeps every call of SSM, for the one function that stores secrets.
+    """
+    # At DEBUG the SDK would print every item and secret it sends, whoever turned that on.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     session = botocore.session.get_session()
-    session.set_config_variable("data_path", str(MODELS))
+    if not whole:
+        session.set_config_variable("data_path", str(MODELS))
     return session.create_client

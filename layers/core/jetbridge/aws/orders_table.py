@@ -6,6 +6,9 @@
          PARCEL#{shipment}      a finished parcel
          EVENT#{time}#{n}       one entry of the timeline; leaves after 90 days
 
+    pk = SHIPSTATION#{store}#{shipstation_id}
+    sk = ORDER                  an order of ShipStation as last read, whose part it is; like a snapshot
+
 STATE holds the record's fields under their own names, without those that equal their default; inside its consignments,
 hold and decision the names are those of `SHORT`. It carries the keys of three sparse KEYS_ONLY indexes:
 
@@ -16,6 +19,7 @@ hold and decision the names are those of `SHORT`. It carries the keys of three s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import time
@@ -31,9 +35,10 @@ from jetbridge.aws.values import moment, plain, restored, timestamp
 from jetbridge.domain.identifiers import OrderId, StoreSlug
 from jetbridge.domain.order import Order, digest
 from jetbridge.domain.record import NextLook, OrderRecord
+from jetbridge.domain.shipstation import ShipStationOrder
 from jetbridge.domain.timeline import TimelineEvent
-from jetbridge.errors import ConfigurationError, TransientError
-from jetbridge.ports import DueOrder
+from jetbridge.errors import ConfigurationError, ConflictError, TransientError
+from jetbridge.ports import DueOrder, KeptShipStationOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -191,6 +196,55 @@ class DynamoOrderRecords:
         """Keep a finished parcel outside the record; repeating it changes nothing."""
         self._put(_key(store, order_id, f"PARCEL#{parcel.shipment_id}") | item(plain(parcel)))
 
+    def redact(self, store: StoreSlug, order_id: OrderId) -> None:
+        """Delete snapshot and timeline of an order, and what was kept of its orders in ShipStation."""
+        record = self.read(store, order_id)
+        keys = [_key(store, order_id, "SNAPSHOT")]
+        events = self._query("pk = :pk AND begins_with(sk, :event)", pk=_pk(store, order_id), event="EVENT#")
+        keys += [_key(store, order_id, each["sk"]) for each in events]
+        keys += [_part_key(store, part, "ORDER") for part in (record.parts if record else ())]
+        for key in keys:
+            with our_errors():
+                self._client.delete_item(TableName=self._table, Key=key)
+
+    # -- ShipStation's book ---------------------------------------------------------------------------------
+
+    def keep_shipstation_order(
+        self, store: StoreSlug, order: ShipStationOrder, order_id: OrderId | None, at: datetime
+    ) -> None:
+        """Keep an order of ShipStation as seen at `at`; what was seen later is not overwritten."""
+        text = json.dumps(plain(order), separators=(",", ":"))
+        names = {"#order": "order", "#at": "at"}
+        values = {":order": zlib.compress(text.encode("ascii")), ":at": timestamp(at), ":end": _end(at)}
+        known = ""
+        if order_id is not None:
+            known, values = ", order_id = :of", values | {":of": order_id}
+        with contextlib.suppress(ConflictError), our_errors():
+            self._client.update_item(
+                TableName=self._table,
+                Key=_part_key(store, order.id, "ORDER"),
+                UpdateExpression=f"SET #order = :order, #at = :at, expires_at = :end{known}",
+                ConditionExpression="attribute_not_exists(pk) OR #at <= :at",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=item(values),
+            )
+
+    def read_shipstation_order(self, store: StoreSlug, shipstation_id: str) -> KeptShipStationOrder | None:
+        """Read an order of ShipStation as last kept; None also when another release wrote it."""
+        with our_errors():
+            answer = self._client.get_item(
+                TableName=self._table, Key=_part_key(store, shipstation_id, "ORDER"), ConsistentRead=True
+            )
+        found = data_of(answer["Item"]) if "Item" in answer else None
+        if found is None or self._expired(found):
+            return None
+        try:
+            order = restored(ShipStationOrder, json.loads(zlib.decompress(found["order"])))
+        except (ValueError, zlib.error):
+            return None
+        order_id = OrderId(found["order_id"]) if "order_id" in found else None
+        return KeptShipStationOrder(order, moment(found["at"]), order_id)
+
     # -- finding --------------------------------------------------------------------------------------------
 
     def due(self, now: datetime) -> Iterator[DueOrder]:
@@ -257,6 +311,14 @@ class DynamoOrderRecords:
 
 def _pk(store: str, order_id: str) -> str:
     return f"ORDER#{store}#{order_id}"
+
+
+def _part_pk(store: str, shipstation_id: str) -> str:
+    return f"SHIPSTATION#{store}#{shipstation_id}"
+
+
+def _part_key(store: str, shipstation_id: str, sort_key: str) -> Item:
+    return item({"pk": _part_pk(store, shipstation_id), "sk": sort_key})
 
 
 def _key(store: str, order_id: str, sort_key: str) -> Item:

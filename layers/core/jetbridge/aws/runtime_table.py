@@ -1,6 +1,7 @@
 """RuntimeTable: what may be lost without harm, in DynamoDB.
 
-pk = CURSOR#{store}    sk = {name}    how far a sweep has come; leaves 30 days after it was last moved
+pk = CURSOR#{store}    sk = {name}       how far a sweep has come; leaves 30 days after it was last moved
+pk = EVENT#{store}     sk = {partner}    when a webhook of a partner was last noted; leaves 30 days later
 """
 
 from __future__ import annotations
@@ -32,19 +33,33 @@ class DynamoRuntime:
 
     def cursor(self, store: str, name: str) -> datetime | None:
         """Read how far a sweep has come; None when it never ran or not for 30 days."""
+        return self._moment(f"CURSOR#{store}", name)
+
+    def save_cursor(self, store: str, name: str, at: datetime) -> None:
+        """Remember how far a sweep has come."""
+        self._keep(f"CURSOR#{store}", name, at)
+
+    def note_event(self, store: str, partner: str, at: datetime) -> None:
+        """Remember that a partner's webhook arrived; called at most every few minutes a process."""
+        self._keep(f"EVENT#{store}", partner, at)
+
+    def last_event(self, store: str, partner: str) -> datetime | None:
+        """Say when a partner's webhook was last noted; None for never, or not for 30 days."""
+        return self._moment(f"EVENT#{store}", partner)
+
+    def _moment(self, pk: str, sk: str) -> datetime | None:
         with our_errors():
-            answer = self._client.get_item(
-                TableName=self._table, Key=item({"pk": f"CURSOR#{store}", "sk": name}), ConsistentRead=True
-            )
+            answer = self._client.get_item(TableName=self._table, Key=item({"pk": pk, "sk": sk}), ConsistentRead=True)
         if "Item" not in answer:
             return None
         found = data_of(answer["Item"])
         # DynamoDB deletes up to two days late.
         return moment(found["at"]) if found["expires_at"] > self._clock().timestamp() else None
 
-    def save_cursor(self, store: str, name: str, at: datetime) -> None:
-        """Remember how far a sweep has come."""
+    def _keep(self, pk: str, sk: str, at: datetime) -> None:
         expires_at = int((self._clock() + KEEP).timestamp())
-        cursor = {"pk": f"CURSOR#{store}", "sk": name, "at": timestamp(at), "expires_at": expires_at}
         with our_errors():
-            self._client.put_item(TableName=self._table, Item=item(cursor))
+            self._client.put_item(
+                TableName=self._table,
+                Item=item({"pk": pk, "sk": sk, "at": timestamp(at), "expires_at": expires_at}),
+            )

@@ -155,7 +155,7 @@ class SsmWebhookSecrets:
             if isinstance(error, ClientError) and _absent(error):
                 return ()
             raise transient(error) from error
-        return tuple(filter(None, map(str.strip, answer["Parameter"]["Value"].split("\n"))))
+        return _lines(answer["Parameter"]["Value"])
 
 
 def save_credentials(client: SSMClient, stage: str, store: str, partner: str, credentials: Mapping[str, str]) -> None:
@@ -177,6 +177,64 @@ def save_webhook_secrets(client: SSMClient, stage: str, store: str, partner: str
         message = "a webhook secret is one line without white space around it"
         raise InvalidRequestError(message)
     _save(client, _webhook_parameter(stage, store, partner), "\n".join(secrets))
+
+
+class SsmSecretStore:
+    """The port `SecretStore` on SSM, for whoever connects stores. Remembers nothing."""
+
+    def __init__(self, client: SSMClient, stage: str) -> None:
+        self._client = client
+        self._stage = stage
+
+    def credentials(self, store: str, partner: str) -> dict[str, str] | None:
+        """Read what is shown to a partner; None when nothing is stored.
+
+        Raises:
+            ConfigurationError: What is stored is no JSON object of texts.
+        """
+        name = _parameter(self._stage, store, partner)
+        stored = self._read(name)
+        return None if stored is None else _credentials(name, stored)
+
+    def save_credentials(self, store: str, partner: str, credentials: Mapping[str, str]) -> None:
+        """Store what is shown to a partner, instead of what was there."""
+        save_credentials(self._client, self._stage, store, partner, credentials)
+
+    def webhook_secrets(self, store: str, partner: str) -> Sequence[str]:
+        """Read the webhook secrets in use; empty when there are none."""
+        return _lines(self._read(_webhook_parameter(self._stage, store, partner)) or "")
+
+    def save_webhook_secrets(self, store: str, partner: str, secrets: Sequence[str]) -> None:
+        """Store all webhook secrets in use, instead of those that were there; none at all takes them away."""
+        if secrets:
+            save_webhook_secrets(self._client, self._stage, store, partner, secrets)
+        else:
+            self._delete(_webhook_parameter(self._stage, store, partner))
+
+    def delete(self, store: str, partner: str) -> None:
+        """Forget credentials and webhook secrets; what is gone counts as done."""
+        # The secrets first: without credentials nothing would be left to find them by.
+        self._delete(_webhook_parameter(self._stage, store, partner))
+        self._delete(_parameter(self._stage, store, partner))
+
+    def _read(self, name: str) -> str | None:
+        try:
+            return self._client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and _absent(error):
+                return None
+            raise translated(error) from None
+
+    def _delete(self, name: str) -> None:
+        try:
+            self._client.delete_parameter(Name=name)
+        except (BotoCoreError, ClientError) as error:
+            if not (isinstance(error, ClientError) and _absent(error)):
+                raise translated(error) from None
+
+
+def _lines(stored: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, stored.split("\n"))))
 
 
 def _save(client: SSMClient, name: str, value: str) -> None:

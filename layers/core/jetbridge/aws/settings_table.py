@@ -1,7 +1,8 @@
 """SettingsTable: what merchants set, in DynamoDB.
 
     pk = STORES          sk = {slug}                    that the store is there
-    pk = STORE#{slug}    sk = STORE                     its own settings, `version`, and `active_rules` unless default
+    pk = STORE#{slug}    sk = STORE                     its own settings, `version`, and `active_rules` unless default;
+                                                        without settings: disconnected, the rest kept for a reconnect
                          sk = SHIP_OPTION#{method}      one line of its ship option mapping
     pk = RULES#{slug}    sk = VERSION#{000001}          one version of its rules; never changed, never deleted
     pk = UNMAPPED#{slug} sk = METHOD#{method}           a shipping method without a mapping: count, last_seen
@@ -12,6 +13,7 @@ that never chose otherwise move with it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +27,7 @@ from jetbridge.aws.values import plain, timestamp
 from jetbridge.domain.identifiers import StoreSlug
 from jetbridge.domain.rules import DEFAULT_RULES, Outcome, Rule, RuleSet, Trigger
 from jetbridge.domain.ship_options import Method, ShipOptionMapping
-from jetbridge.domain.store import JetpackConnection, ShopifyConnection, Store
+from jetbridge.domain.store import JetpackConnection, Route, ShipStationConnection, ShopifyConnection, Store
 from jetbridge.errors import ConfigurationError, ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
@@ -64,6 +66,13 @@ class StoredJetpack(_Stored):
     channel_id: str = ""
 
 
+class StoredShipStation(_Stored):
+    """`ShipStationConnection` as stored."""
+
+    store_id: str
+    api_url: str = ""
+
+
 class StoredSettings(_Stored):
     """A store's own settings: `Store` without its identity, its rules and its mappings."""
 
@@ -77,6 +86,8 @@ class StoredSettings(_Stored):
     forward_gateways: frozenset[str] = frozenset()
     accepted_risks: frozenset[str] = frozenset()
     forward_test_orders: bool = False
+    routes: frozenset[Route] = frozenset()
+    shipstation: StoredShipStation | None = None
 
 
 class StoredShipOption(_Stored):
@@ -145,7 +156,7 @@ class DynamoStoreSettings:
     def version(self, slug: StoreSlug) -> int:
         """Read the settings' version as it is now, strongly consistent; 0 for an unknown store."""
         found = self._get(f"STORE#{slug}", "STORE")
-        return int(found["version"]) if found else 0
+        return int(found["version"]) if found and "settings" in found else 0
 
     def forget(self, slug: StoreSlug) -> None:
         """Drop what is remembered of a store, so that the next `store` reads it again."""
@@ -154,6 +165,8 @@ class DynamoStoreSettings:
     def save_store(self, store: Store) -> None:
         """Write a store's own settings and its rules, and move its version.
 
+        One that was disconnected goes on with its rules, unless others are given.
+
         Raises:
             ConflictError: The settings are not those that `store.version` was read from, or its rules differ from
                 those kept under the same version of them.
@@ -161,6 +174,9 @@ class DynamoStoreSettings:
         settings = plain(replace(store, version=0, rules=DEFAULT_RULES, ship_options={}))
         del settings["slug"], settings["ship_options"]
         stored: dict[str, Any] = {"settings": settings, "version": store.version + 1}
+        if not store.version and (left := self._get(f"STORE#{store.slug}", "STORE")) and "settings" not in left:
+            stored = {**left, **stored, "version": left["version"] + 1}
+            del stored["pk"], stored["sk"]
         if store.rules != DEFAULT_RULES:
             self._keep_rules(store.slug, store.rules)
             stored["active_rules"] = store.rules.version
@@ -176,8 +192,29 @@ class DynamoStoreSettings:
                 ExpressionAttributeValues=item({":read": store.version}),
             )
         else:
-            self._put(f"STORE#{store.slug}", "STORE", stored, ConditionExpression="attribute_not_exists(pk)")
+            self._put(
+                f"STORE#{store.slug}",
+                "STORE",
+                stored,
+                ConditionExpression="attribute_not_exists(#settings)",
+                ExpressionAttributeNames={"#settings": "settings"},
+            )
         self.forget(store.slug)
+
+    def delete_store(self, slug: StoreSlug) -> None:
+        """Take a store off the list and delete its own settings; rules and mappings stay for a reconnect."""
+        # Settings first, as in `save_store`: a name without settings is passed over.
+        with contextlib.suppress(ConflictError), our_errors():
+            self._client.update_item(
+                TableName=self._table,
+                Key=item({"pk": f"STORE#{slug}", "sk": "STORE"}),
+                UpdateExpression="REMOVE #settings",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={"#settings": "settings"},
+            )
+        with our_errors():
+            self._client.delete_item(TableName=self._table, Key=item({"pk": "STORES", "sk": slug}))
+        self.forget(slug)
 
     def save_ship_option(self, slug: StoreSlug, mapping: ShipOptionMapping) -> None:
         """Write one line of the mapping, then move the version, then take the method off the unmapped ones.
@@ -193,8 +230,8 @@ class DynamoStoreSettings:
                     TableName=self._table,
                     Key=item({"pk": f"STORE#{slug}", "sk": "STORE"}),
                     UpdateExpression="ADD #version :one",
-                    ConditionExpression="attribute_exists(pk)",
-                    ExpressionAttributeNames={"#version": "version"},
+                    ConditionExpression="attribute_exists(#settings)",
+                    ExpressionAttributeNames={"#version": "version", "#settings": "settings"},
                     ExpressionAttributeValues=item({":one": 1}),
                 )
         except ConflictError as error:
@@ -230,9 +267,9 @@ class DynamoStoreSettings:
     def _read(self, slug: StoreSlug) -> Store | None:
         items = list(self._query("pk = :pk", pk=f"STORE#{slug}"))
         own = next((each for each in items if each["sk"] == "STORE"), None)
-        if own is None:
+        if own is None or "settings" not in own:
             return None
-        settings = _checked(StoredSettings, own.get("settings"), f"settings of {slug}")
+        settings = _checked(StoredSettings, own["settings"], f"settings of {slug}")
         lines = [
             _checked(StoredShipOption, each, f"ship option mapping of {slug}")
             for each in items
@@ -242,6 +279,8 @@ class DynamoStoreSettings:
             "shopify": ShopifyConnection(**settings.shopify.chosen()),
             "jetpack": JetpackConnection(**settings.jetpack.chosen()),
         }
+        if settings.shipstation:
+            chosen["shipstation"] = ShipStationConnection(**settings.shipstation.chosen())
         return Store(
             slug=slug,
             version=own["version"],

@@ -6,9 +6,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jetbridge.domain.identifiers import LineId, OrderId
+
+if TYPE_CHECKING:
+    from jetbridge.domain.shipstation import ShipStationOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ class Order:
     tags: tuple[str, ...] = ()
     currency: str = ""
     total: str = ""
+    shipstation: tuple[ShipStationOrder, ...] = ()
+    """What ShipStation's book has of it, on that route: one order, or the parts it was split into."""
 
     def line(self, line_id: LineId) -> Line:
         """Give one line; KeyError when the order has no such line."""
@@ -142,7 +147,9 @@ def address_fields(order: Order) -> dict[str, Any]:
 
 def content_hash(order: Order) -> str:
     """Hash what the merchant or customer said: not the time of the change, nor what our own writes move."""
-    return digest(asdict(replace(order, updated_at=order.created_at, fulfillment_orders=(), fulfillments=())))
+    parts = tuple(replace(each, modified_at=order.created_at, status="") for each in order.shipstation)
+    said = replace(order, updated_at=order.created_at, fulfillment_orders=(), fulfillments=(), shipstation=parts)
+    return digest(asdict(said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +196,12 @@ class JetpackOrder:
     """(reference id of the line, quantity), as Jetpack holds them"""
     shipping_method: str = ""
     number: str = ""
+
+    @property
+    def unpicked(self) -> tuple[str, ...]:
+        """The shipments that can still be changed; empty as soon as one of them cannot."""
+        alive = [shipment for shipment in self.shipments if not shipment.cancelled]
+        return () if any(shipment.picked for shipment in alive) else tuple(shipment.id for shipment in alive)
 
     @property
     def cancelled(self) -> bool:

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING
 
 from jetbridge.domain.holds import Hold, continued
 from jetbridge.domain.planning import READS_LAG
-from jetbridge.domain.record import Consignment, OrderRecord, Parcel, ParcelState
+from jetbridge.domain.record import Consignment, OrderRecord, Parcel, ParcelState, UnitState, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from jetbridge.domain.identifiers import LineId
-    from jetbridge.domain.order import FulfillmentOrder, FulfillmentOrderLine, JetpackOrder, JetpackShipment, Order
+    from jetbridge.domain.order import (
+        Fulfillment,
+        FulfillmentOrder,
+        FulfillmentOrderLine,
+        JetpackOrder,
+        JetpackShipment,
+        Order,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +45,22 @@ def with_shipments(consignment: Consignment, seen: JetpackOrder, now: datetime) 
         if shipment.shipped and (known is None or not known.units):
             others = tuple(parcel for parcel in parcels.values() if parcel.shipment_id != shipment.id)
             units = _units(replace(consignment, parcels=others), shipment, only=len(seen.shipments) == 1)
+            # Without units of its own it can only be put beside a parcel told of before (a late one).
+            tellable = units or (known is None and consignment.complete)
             known = Parcel(
                 shipment.id,
                 units,
-                ParcelState.ANNOUNCING if units else ParcelState.FAILED,
+                ParcelState.ANNOUNCING if tellable else ParcelState.FAILED,
                 shipment.tracking_number,
                 shipment.carrier,
                 shipment.tracking_url,
             )
-        if known and known.state is ParcelState.ANNOUNCING and known.until is None and shipment.shipped:
-            # Nobody was told yet: what is told is what Jetpack says now.
+        if known and shipment.shipped and _differs(known, shipment):
+            # Nobody was told yet: what is told is what Jetpack says now. Or another label was printed since, and
+            # the customer must hear of its number.
+            told = known.number if known.state is ParcelState.ANNOUNCED else known.told
             number, carrier, url = shipment.tracking_number, shipment.carrier, shipment.tracking_url
-            known = replace(known, number=number, carrier=carrier, url=url)
+            known = replace(known, state=ParcelState.ANNOUNCING, number=number, carrier=carrier, url=url, told=told)
         if known and known.state is ParcelState.ANNOUNCED and shipment.delivered:
             # The number has served: it moves to the parcel's own item, the record keeps what proves it was sent.
             known = replace(known, state=ParcelState.DELIVERED, carrier="", url="", until=None)
@@ -57,6 +68,15 @@ def with_shipments(consignment: Consignment, seen: JetpackOrder, now: datetime) 
             parcels[shipment.id] = known
     updated = replace(consignment, parcels=tuple(parcels.values()))
     return replace(updated, trouble=_trouble(updated, seen, now))
+
+
+def _differs(parcel: Parcel, shipment: JetpackShipment) -> bool:
+    """Whether what would be told of a parcel is not what was, or will be."""
+    if parcel.state is ParcelState.ANNOUNCED:
+        return bool(parcel.number) and shipment.tracking_number != parcel.number
+    told = (shipment.tracking_number, shipment.carrier, shipment.tracking_url)
+    idle = parcel.state is ParcelState.ANNOUNCING and parcel.until is None
+    return idle and (parcel.number, parcel.carrier, parcel.url) != told
 
 
 def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -> tuple[tuple[LineId, int], ...]:
@@ -85,6 +105,9 @@ def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -
     return tuple(units.items())
 
 
+OUR_HOLD = "Manual"
+"""What Jetpack calls a merchant's hold (facts/shipbob.md section 8)."""
+
 SEEN_IN_SHIPMENTS = frozenset({"jetpack_hold", "jetpack_exception", "cancelled_at_jetpack"})
 
 
@@ -100,6 +123,8 @@ def _trouble(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Hol
         return continued(Hold("cancelled_at_jetpack", now, "a part was cancelled in Jetpack"), before)
     for status, reason in (("OnHold", "jetpack_hold"), ("Exception", "jetpack_exception")):
         names = sorted({name for each in alive if each.status == status for name in each.details or (status,)})
+        if names == [OUR_HOLD] and consignment.held_back:
+            continue  # our own hold is the source's, and stands on the record as that
         if names:
             return continued(Hold(reason, now, ", ".join(names)), before)
     return None
@@ -151,11 +176,38 @@ def unannounced(record: OrderRecord, now: datetime) -> Iterator[tuple[Consignmen
                 yield consignment, parcel
 
 
+def writer_of(record: OrderRecord, seen: Mapping[int, JetpackOrder | None]) -> Writer:
+    """Choose who tells the shop of a ShipStation order's parcels (DESIGN section 7).
+
+    ShipStation knows one number and all units: it may tell only what is one order there, one consignment here,
+    and one shipment at Jetpack with everything the shop still wants sent.
+    """
+    outside = {state for state, units in record.others if units} - {UnitState.REMOVED, UnitState.CANCELLED}
+    if len(record.parts) != 1 or len(record.live) != 1 or outside:
+        return Writer.SHOPIFY
+    (consignment,) = record.live
+    shown = seen.get(consignment.n)
+    alive = [shipment for shipment in (shown.shipments if shown else ()) if not shipment.cancelled]
+    whole = consignment.complete and len(consignment.parcels) == 1 and len(alive) == 1
+    return Writer.SHIPSTATION if whole and consignment.shipstation_id else Writer.SHOPIFY
+
+
 def with_parcel(record: OrderRecord, consignment_n: int, parcel: Parcel) -> OrderRecord:
     """Put a parcel back into its consignment."""
     consignment = record.consignment(consignment_n)
     parcels = tuple(parcel if each.shipment_id == parcel.shipment_id else each for each in consignment.parcels)
     return record.with_consignment(replace(consignment, parcels=parcels))
+
+
+def fulfillment_of(parcel: Parcel, order: Order) -> Fulfillment | None:
+    """Find the fulfillment the shop was told of a parcel with, when its number has changed since."""
+    for fulfillment in order.fulfillments:
+        if fulfillment.counts and (
+            (parcel.fulfillment_id and fulfillment.id == parcel.fulfillment_id)
+            or (parcel.told and parcel.told in fulfillment.tracking_numbers)
+        ):
+            return fulfillment
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,25 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from jetbridge.domain.gates import (
+    PASSED,
+    Gate,
+    address_gate,
+    blank_sku_gate,
+    elsewhere_gate,
+    first_stop,
+    fulfillment_order_gate,
+    grace_gate,
+    mapping_gate,
+    not_imported_gate,
+    part_gate,
+    payment_gate,
+    risk_gate,
+    rules_gate,
+    ship_option_gate,
+    sku_gate,
+    stock_gate,
+)
 from jetbridge.domain.holds import Hold, continued
 from jetbridge.domain.identifiers import LineId
 from jetbridge.domain.order import Order, address_fields, digest
@@ -22,17 +41,20 @@ from jetbridge.domain.record import (
     Decision,
     NextLook,
     OrderRecord,
+    ParcelState,
     UnitState,
     settled,
 )
 from jetbridge.domain.reference import reference_for
-from jetbridge.domain.rules import Outcome, evaluate
+from jetbridge.domain.rules import evaluate
 from jetbridge.domain.ship_options import normalized
+from jetbridge.domain.shipstation import as_seen, taken, units_of
+from jetbridge.domain.store import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from jetbridge.domain.order import Catalogue, FulfillmentOrder, JetpackOrder
+    from jetbridge.domain.order import Catalogue, JetpackOrder
     from jetbridge.domain.store import Store
 
 ROUTING_LOOK = timedelta(minutes=1)
@@ -62,6 +84,8 @@ class Create:
     lines: tuple[ConsignedLine, ...]
     ship_option: str
     sent_hash: str
+    shipstation_id: str = ""
+    """The ShipStation order it is made from; empty on the direct route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +102,31 @@ class Cancel:
 
     n: int
     refusal: str
-    """The hold if Jetpack refuses."""
+    """The hold if Jetpack refuses; empty if then a person must act at once."""
+    why: str = ""
+    """What a person is told in that case."""
 
 
-Action = Create | Resolve | Cancel
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Send a consignment's unpicked shipments elsewhere, or by another ship option. Safe to repeat."""
+
+    n: int
+    shipments: tuple[str, ...]
+    ship_option: str
+    sent_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldBack:
+    """Put a consignment's unpicked shipments on hold at Jetpack, or release them. Safe to repeat."""
+
+    n: int
+    shipments: tuple[str, ...]
+    release: bool
+
+
+Action = Create | Resolve | Cancel | Edit | HoldBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +137,23 @@ class Plan:
     action: Action | None = None
     needs: frozenset[Need] = frozenset()
     trace: tuple[str, ...] = ()
+    stop: Gate = PASSED
+    """Where the units of one ShipStation order stopped; for the plan of the whole order it means nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Gate:
-    """Where units stand. `state` FORWARDING means: every gate so far was passed."""
-
-    state: UnitState
-    reason: str = ""
-    detail: str = ""
-    until: datetime | None = None
-
-    @property
-    def passed(self) -> bool:
-        return self.state is UnitState.FORWARDING
-
-
-_PASSED = _Gate(UnitState.FORWARDING)
+def route_of(order: Order, record: OrderRecord, store: Store) -> Route:
+    """Say by which book an order goes: the one it was forwarded by, else the first of the store's that shows it."""
+    if record.route:
+        return record.route
+    by_shipstation = Route.SHIPSTATION in store.routes and (order.shipstation or Route.DIRECT not in store.routes)
+    return Route.SHIPSTATION if by_shipstation else Route.DIRECT
 
 
 def source_hash(order: Order) -> str:
-    """Hash what an edit would have to carry to Jetpack besides the units: address and shipping method."""
+    """Hash what an edit would have to carry to Jetpack besides the units: address and shipping method.
+
+    On the route `shipstation` of the order as its ShipStation order shows it (`as_seen`).
+    """
     return digest({**address_fields(order), "method": normalized(order.shipping_method)})
 
 
@@ -125,7 +166,9 @@ class _Rest:
 
     line_id: LineId
     quantity: int
-    gate: _Gate
+    gate: Gate
+    part: str = ""
+    """The ShipStation order that holds them; empty on the direct route."""
 
 
 def _consigned(record: OrderRecord) -> Counter[LineId]:
@@ -136,33 +179,10 @@ def _consigned(record: OrderRecord) -> Counter[LineId]:
     return units
 
 
-def _fulfillment_order_gate(  # noqa: PLR0911 - one return a fact, in their fixed order
-    fulfillment_order: FulfillmentOrder, order: Order, store: Store, now: datetime
-) -> _Gate:
-    """Facts of one fulfillment order (facts/shopify.md section 6: decide by supportedActions, not by status)."""
-    method = fulfillment_order.method_type or ("SHIPPING" if order.shipping_address else "")
-    if method == "NONE":
-        return _Gate(UnitState.EXCLUDED, "digital")
-    if method in {"PICK_UP", "PICKUP_POINT", "LOCAL", "RETAIL"}:
-        return _Gate(UnitState.EXCLUDED, "pickup")
-    if fulfillment_order.location_id not in store.locations:
-        return _Gate(UnitState.EXCLUDED, "foreign_location")
-    if method != "SHIPPING":
-        return _Gate(UnitState.HELD, "invalid_address", f"delivery method {method or 'missing'}")
-    if fulfillment_order.holds or fulfillment_order.status == "ON_HOLD":
-        reasons = ", ".join(sorted({hold.reason for hold in fulfillment_order.holds})) or "no reason given"
-        return _Gate(UnitState.HELD, "store_hold", reasons)
-    if fulfillment_order.status == "SCHEDULED":
-        return _Gate(UnitState.WAITING, "scheduled", until=fulfillment_order.fulfill_at)
-    if "CREATE_FULFILLMENT" not in fulfillment_order.supported_actions:
-        return _Gate(UnitState.WAITING, "not_fulfillable", fulfillment_order.status, now + timedelta(minutes=15))
-    return _PASSED
-
-
 def fulfilled_by_us_and_elsewhere(order: Order, record: OrderRecord) -> tuple[Counter[LineId], Counter[LineId]]:
     """Tell the units Shopify shows as sent apart: our parcels (by fulfillment or tracking number), and the rest."""
     ids = {parcel.fulfillment_id for parcel in record.parcels} - {""}
-    numbers = {parcel.number for parcel in record.parcels} - {""}
+    numbers = {number for parcel in record.parcels for number in (parcel.number, parcel.told)} - {""}
     ours: Counter[LineId] = Counter()
     elsewhere: Counter[LineId] = Counter()
     for fulfillment in order.fulfillments:
@@ -194,12 +214,37 @@ def _account(order: Order, record: OrderRecord, store: Store, now: datetime) -> 
         if order.cancelled_at:
             places[UnitState.CANCELLED] += left
         elif order.test and not store.forward_test_orders:
-            rests.append(_Rest(line.id, left, _Gate(UnitState.EXCLUDED, "test_order")))
+            rests.append(_Rest(line.id, left, Gate(UnitState.EXCLUDED, "test_order")))
         elif line.gift_card or not line.requires_shipping:
-            rests.append(_Rest(line.id, left, _Gate(UnitState.EXCLUDED, "digital")))
+            rests.append(_Rest(line.id, left, Gate(UnitState.EXCLUDED, "digital")))
         else:
             rests += _open_units(order, line.id, left, at_jetpack, store, now)
+    if route_of(order, record, store) is Route.SHIPSTATION:
+        rests = list(_shared_out(rests, order, record, now))
     return places, rests
+
+
+def _shared_out(rests: Iterable[_Rest], order: Order, record: OrderRecord, now: datetime) -> Iterator[_Rest]:
+    """Share what Shopify lets go out over the ShipStation orders that hold it: never more than Shopify says.
+
+    What ShipStation holds beyond that was fulfilled or removed meanwhile: it imports the quantities as ordered.
+    """
+    left = {part.id: units_of(part, order) for part in order.shipstation}
+    for consignment in record.live:
+        for line in consignment.lines if consignment.shipstation_id in left else ():
+            left[consignment.shipstation_id][line.line_id] -= line.quantity
+    for rest in rests:
+        if not rest.gate.passed:
+            yield rest
+            continue
+        quantity = rest.quantity
+        for part in order.shipstation:
+            if (units := min(quantity, left[part.id][rest.line_id])) > 0:
+                left[part.id][rest.line_id] -= units
+                quantity -= units
+                yield _Rest(rest.line_id, units, part_gate(part), part.id)
+        if quantity > 0:
+            yield _Rest(rest.line_id, quantity, not_imported_gate(order, now))
 
 
 def _open_units(  # noqa: PLR0913, PLR0917 - the units, and what their gates look at
@@ -213,7 +258,7 @@ def _open_units(  # noqa: PLR0913, PLR0917 - the units, and what their gates loo
     for fulfillment_order in order.fulfillment_orders:
         if fulfillment_order.closed:
             continue
-        gate = _fulfillment_order_gate(fulfillment_order, order, store, now)
+        gate = fulfillment_order_gate(fulfillment_order, order, store, now)
         for line in fulfillment_order.lines:
             if line.line_id != line_id:
                 continue
@@ -226,98 +271,7 @@ def _open_units(  # noqa: PLR0913, PLR0917 - the units, and what their gates loo
     if left > 0:
         # No open fulfillment order names these units yet, or the one that did is being replaced.
         look = ROUTING_LOOK if now - order.created_at < OLD_ROUTING_LOOK else OLD_ROUTING_LOOK
-        yield _Rest(line_id, left, _Gate(UnitState.WAITING, "routing", until=now + look))
-
-
-# -- the gates of the whole order, in their fixed order -----------------------------------------------------
-
-
-def _payment_gate(order: Order, store: Store) -> _Gate:
-    """Forward only what is paid, or what the store forwards unpaid. An unknown state is not paid."""
-    if order.financial_status in store.forward_financial_states:
-        return _PASSED
-    if order.gateways and set(order.gateways) <= store.forward_gateways and order.financial_status == "PENDING":
-        return _PASSED
-    return _Gate(UnitState.WAITING, "unpaid", order.financial_status.lower() or "unknown")
-
-
-def _risk_gate(order: Order, store: Store) -> _Gate:
-    if order.risk in store.accepted_risks:
-        return _PASSED
-    return _Gate(UnitState.HELD, "fraud_risk", f"Shopify recommends {order.risk.lower()}")
-
-
-def _elsewhere_gate(_order: Order) -> _Gate:
-    """Orders another forwarder took (foreign orders seen at Jetpack): filled by the Jetpack sweep."""
-    return _PASSED
-
-
-def _grace_gate(order: Order, store: Store, now: datetime) -> _Gate:
-    until = order.created_at + timedelta(minutes=store.grace_minutes)
-    return _PASSED if now >= until else _Gate(UnitState.WAITING, "grace", until=until)
-
-
-def _address_gate(order: Order) -> _Gate:
-    """What Jetpack's create requires of a recipient (facts/shipbob.md section 6); finer checks come with holds."""
-    address = order.shipping_address
-    if address is None:
-        return _Gate(UnitState.HELD, "invalid_address", "no shipping address")
-    required = {
-        "name": address.name or address.company,
-        "street": address.address1,
-        "city": address.city,
-        "country": address.country_code,
-    }
-    missing = [name for name, value in required.items() if not value.strip()]
-    if missing:
-        return _Gate(UnitState.HELD, "invalid_address", f"missing: {', '.join(missing)}")
-    return _PASSED
-
-
-def _blank_sku_gate(order: Order, lines: list[LineId]) -> _Gate:
-    blank = sum(not order.line(line_id).sku.strip() for line_id in lines)
-    return _Gate(UnitState.HELD, "unknown_sku", f"{blank} line(s) without a SKU") if blank else _PASSED
-
-
-def _sku_gate(order: Order, lines: list[LineId], catalogue: Catalogue) -> _Gate:
-    """An unknown SKU would silently become a new product at Jetpack (facts/shipbob.md section 6)."""
-    skus = sorted({order.line(line_id).sku for line_id in lines})
-    if unknown := [sku for sku in skus if sku not in catalogue.skus]:
-        return _Gate(UnitState.HELD, "unknown_sku", f"not at Jetpack: {', '.join(unknown)}")
-    if inactive := [sku for sku in skus if not catalogue.skus[sku]]:
-        return _Gate(UnitState.HELD, "inactive_sku", f"inactive at Jetpack: {', '.join(inactive)}")
-    return _PASSED
-
-
-def _mapping_gate(order: Order, store: Store) -> _Gate:
-    mapping = store.ship_options.get(normalized(order.shipping_method))
-    if mapping is None:
-        return _Gate(UnitState.HELD, "unmapped_ship_option", normalized(order.shipping_method) or "(none)")
-    if not mapping.active:
-        return _Gate(UnitState.HELD, "inactive_ship_option", f"mapping of {mapping.method} is switched off")
-    return _PASSED
-
-
-def _ship_option_gate(ship_option: str, catalogue: Catalogue) -> _Gate:
-    """An unknown text would silently ship Standard (facts/shipbob.md section 9)."""
-    if catalogue.ship_options.get(ship_option):
-        return _PASSED
-    return _Gate(UnitState.HELD, "inactive_ship_option", f"{ship_option} is not active at Jetpack")
-
-
-def _stock_gate(_order: Order) -> _Gate:
-    """Hold, forward or split by stock: a later choice of the store; today Jetpack itself decides."""
-    return _PASSED
-
-
-def _first_stop(gates: Mapping[str, Callable[[], _Gate]]) -> tuple[_Gate, list[str]]:
-    trace = []
-    for name, gate in gates.items():
-        found = gate()
-        trace.append(f"{name}: {'passed' if found.passed else f'{found.state} {found.reason} {found.detail}'.strip()}")
-        if not found.passed:
-            return found, trace
-    return _PASSED, trace
+        yield _Rest(line_id, left, Gate(UnitState.WAITING, "routing", until=now + look))
 
 
 # -- consignments that exist already --------------------------------------------------------------------------
@@ -352,26 +306,47 @@ def _unwanted(order: Order, record: OrderRecord, store: Store) -> Consignment | 
         counted = current.get(line_id, 0) - ours[line_id] - elsewhere[line_id] - open_elsewhere
         if units > 0 and (order.cancelled_at or (units > counted and units > open_here)):
             unwanted.add(line_id)
+    dropped = {part.id for part in order.shipstation if part.status == "cancelled"}
     # The newest consignment goes first: the older one is further on its way.
     for consignment in reversed(record.live):
-        if not consignment.complete and any(line.line_id in unwanted for line in consignment.lines):
+        if not consignment.complete and (
+            consignment.shipstation_id in dropped or any(line.line_id in unwanted for line in consignment.lines)
+        ):
             return consignment
     return None
 
 
 def _changed(order: Order, record: OrderRecord) -> Consignment | None:
     """Find a consignment sent to another address, or by another method, than the source now names."""
-    wanted = source_hash(order)
+    known = {part.id for part in order.shipstation} | {""}
     for consignment in record.live:
-        if consignment.sent_hash and consignment.sent_hash != wanted and not consignment.complete:
+        if not consignment.sent_hash or consignment.complete or consignment.shipstation_id not in known:
+            continue  # a ShipStation order that cannot be read says nothing
+        if consignment.sent_hash != source_hash(as_seen(order, consignment.shipstation_id)):
             return consignment
+    return None
+
+
+def _labelled(order: Order, record: OrderRecord) -> tuple[Consignment, str] | None:
+    """Find a consignment whose ShipStation order somebody ships from there, too: a label bought after forwarding.
+
+    Once we told either book of a parcel, ShipStation calls the order shipped because of us.
+    """
+    elsewhere = {part.id: part for part in order.shipstation if taken(part) and not record.mark(part.id)}
+    for consignment in record.live:
+        part = elsewhere.get(consignment.shipstation_id)
+        if part and all(parcel.state is ParcelState.ANNOUNCING for parcel in consignment.parcels):
+            return (
+                consignment,
+                f"ShipStation order {part.id} is {part.status} there, and consignment {consignment.n} too",
+            )
     return None
 
 
 # -- the plan -------------------------------------------------------------------------------------------------
 
 
-def plan(  # noqa: PLR0913 - everything a decision is made from, and nothing else
+def plan(  # noqa: PLR0911, PLR0913 - everything a decision is made from, and nothing else
     order: Order,
     record: OrderRecord,
     store: Store,
@@ -403,22 +378,36 @@ def plan(  # noqa: PLR0913 - everything a decision is made from, and nothing els
         if consignment.intent or consignment.state is ConsignmentState.CREATING:
             action = consignment.intent.action if consignment.intent else "create"
             return Plan(record, Resolve(consignment.n, action), trace=(f"outcome of {action} unknown: look first",))
-    unwanted = _unwanted(order, record, store)
-    if edited := unwanted or _changed(order, record):
-        if shipments is None:
-            return Plan(record, needs=frozenset({Need.SHIPMENTS}))
-        refusal = "cancel_refused" if unwanted else "edit_refused"
-        return _edit(order, record, store, now, edited, refusal, shipments, catalogue)
+    late = _to_take_back(order, record, store)
+    on_hold = _to_hold_back(order, record, store)
+    if (late or on_hold) and shipments is None:
+        return Plan(record, needs=frozenset({Need.SHIPMENTS}))
+    if late:
+        return _take_back(order, record, store, now, *late, shipments or {}, catalogue)
+    if on_hold:
+        return _hold_back(order, record, store, now, on_hold, shipments or {})
     return _forward(order, record, store, now, catalogue)
 
 
-def _edit(  # noqa: PLR0913, PLR0917 - everything the plan was made from
+def _to_take_back(order: Order, record: OrderRecord, store: Store) -> tuple[Consignment, str, str] | None:
+    """Find a consignment that must not go as it was sent, with the hold, or the person's task, if it is too late."""
+    if labelled := _labelled(order, record):
+        return labelled[0], "", labelled[1]
+    if unwanted := _unwanted(order, record, store):
+        return unwanted, "cancel_refused", ""
+    if changed := _changed(order, record):
+        return changed, "edit_refused", ""
+    return None
+
+
+def _take_back(  # noqa: PLR0911, PLR0913, PLR0917 - everything the plan was made from, one return a case
     order: Order,
     record: OrderRecord,
     store: Store,
     now: datetime,
     edited: Consignment,
     refusal: str,
+    why: str,
     shipments: Mapping[int, JetpackOrder | None],
     catalogue: Catalogue | None,
 ) -> Plan:
@@ -432,19 +421,86 @@ def _edit(  # noqa: PLR0913, PLR0917 - everything the plan was made from
         # For a cancelled order nothing is sent anew, so whoever cancelled it at Jetpack did what we would have asked.
         done = record.with_consignment(cancelled(edited))
         return plan(order, done, store, now, catalogue=catalogue, shipments=shipments)
-    change = fingerprint(order)
+    change = fingerprint(as_seen(order, edited.shipstation_id))
     if record.hold and record.hold.reason == refusal and record.hold.change == change:
         return _stand(record, order, store, now, hold=record.hold, trace=(f"{refusal}: a person decides",))
     if seen is None:
         # Reads lag: a young order may not be shown yet, and absence is never evidence.
         young = edited.forwarded_at is not None and now - edited.forwarded_at < READS_LAG
-        hold = None if young else Hold(refusal, now, f"Jetpack does not show consignment {edited.n}")
+        hold = None if young or not refusal else Hold(refusal, now, f"Jetpack does not show consignment {edited.n}")
+        record = record if young or refusal else replace(record, failed=why)
         wake = now + ROUTING_LOOK if young else None
         return _stand(record, order, store, now, hold=hold, wake=wake, trace=(f"{refusal}: not shown at Jetpack",))
+    if refusal == "edit_refused" and not edited.parcels and seen.unpicked:
+        return _edit(order, record, store, now, edited, seen.unpicked)
     if not edited.parcels and not any(each.picked and not each.cancelled for each in seen.shipments):
-        return Plan(record, Cancel(edited.n, refusal), trace=(f"the source changed: cancel consignment {edited.n}",))
+        reason = why or "the source changed"
+        return Plan(record, Cancel(edited.n, refusal, why), trace=(f"{reason}: cancel consignment {edited.n}",))
+    if not refusal:
+        return _stand(replace(record, failed=why), order, store, now, trace=(why,))
     hold = Hold(refusal, now, f"consignment {edited.n} was picked or shipped before the change", change)
     return _stand(record, order, store, now, hold=hold, trace=(f"{refusal}: too late at Jetpack",))
+
+
+def _edit(  # noqa: PLR0913, PLR0917 - everything the plan was made from
+    order: Order, record: OrderRecord, store: Store, now: datetime, edited: Consignment, shipments: tuple[str, ...]
+) -> Plan:
+    """Change shipments that are not picked yet, if where and how they go now would pass the gates."""
+    view = as_seen(order, edited.shipstation_id)
+    gate, trace = first_stop({"address": lambda: address_gate(view), "ship option": lambda: mapping_gate(view, store)})
+    if not gate.passed:
+        hold = Hold(gate.reason, now, f"the change to consignment {edited.n} cannot be sent: {gate.detail}")
+        return _stand(record, order, store, now, hold=hold, trace=tuple(trace))
+    ship_option = store.ship_options[normalized(view.shipping_method)].ship_option
+    action = Edit(edited.n, shipments, ship_option, source_hash(view))
+    return Plan(record, action, trace=(f"the source changed: edit consignment {edited.n}",))
+
+
+def _to_hold_back(order: Order, record: OrderRecord, store: Store) -> Consignment | None:
+    """Find a consignment that is on hold at the source and not at Jetpack, or the other way round."""
+    for consignment in record.live:
+        under_way = consignment.state is ConsignmentState.LIVE and not consignment.complete
+        if under_way and _held_at_source(order, consignment, store) != consignment.held_back:
+            return consignment
+    return None
+
+
+def _held_at_source(order: Order, consignment: Consignment, store: Store) -> bool:
+    if any(part.id == consignment.shipstation_id and part.status == "on_hold" for part in order.shipstation):
+        return True
+    lines = {line.line_id for line in consignment.lines}
+    return any(
+        fulfillment_order.location_id in store.locations
+        and (fulfillment_order.status == "ON_HOLD" or bool(fulfillment_order.holds))
+        and any(line.line_id in lines and line.remaining > 0 for line in fulfillment_order.lines)
+        for fulfillment_order in order.fulfillment_orders
+        if not fulfillment_order.closed
+    )
+
+
+def _hold_back(  # noqa: PLR0913, PLR0917 - everything the plan was made from
+    order: Order,
+    record: OrderRecord,
+    store: Store,
+    now: datetime,
+    consignment: Consignment,
+    shipments: Mapping[int, JetpackOrder | None],
+) -> Plan:
+    seen = shipments.get(consignment.n)
+    change = fingerprint(as_seen(order, consignment.shipstation_id))
+    refused = record.hold is not None and record.hold.reason == "edit_refused" and record.hold.change == change
+    if seen is None and not refused:
+        return _stand(record, order, store, now, wake=now + ROUTING_LOOK, trace=("hold: not shown at Jetpack",))
+    if refused or seen is None:
+        return _stand(record, order, store, now, hold=record.hold, trace=("edit_refused: a person decides",))
+    action = HoldBack(consignment.n, seen.unpicked, release=consignment.held_back)
+    if consignment.held_back or (seen.unpicked and not consignment.parcels):
+        word = "released" if consignment.held_back else "put on hold"
+        return Plan(record, action, trace=(f"the source {word} what was forwarded: consignment {consignment.n}",))
+    hold = Hold(
+        "edit_refused", now, f"on hold at the source, but consignment {consignment.n} was picked before", change
+    )
+    return _stand(record, order, store, now, hold=hold, trace=("edit_refused: too late at Jetpack",))
 
 
 def cancelled(consignment: Consignment) -> Consignment:
@@ -455,7 +511,9 @@ def cancelled(consignment: Consignment) -> Consignment:
 def fingerprint(order: Order) -> str:
     """Hash all of the source that a partner can refuse: the same refusal is not asked for twice."""
     units = [(line.id, line.sku, line.current_quantity) for line in order.lines]
-    return digest([source_hash(order), bool(order.cancelled_at), units])
+    parts = [(part.id, part.status) for part in order.shipstation]
+    holds = sorted(hold.id for each in order.fulfillment_orders for hold in each.holds)
+    return digest([source_hash(order), bool(order.cancelled_at), units, parts, holds])
 
 
 def _forward(order: Order, record: OrderRecord, store: Store, now: datetime, catalogue: Catalogue | None) -> Plan:
@@ -463,22 +521,45 @@ def _forward(order: Order, record: OrderRecord, store: Store, now: datetime, cat
     ready = [rest for rest in rests if rest.gate.passed]
     if not ready:
         return _stand(record, order, store, now)
+    stops: dict[str, Gate] = {}
+    trace: list[str] = []
+    for part in dict.fromkeys(rest.part for rest in ready):
+        planned = _forward_part(
+            as_seen(order, part), record, store, now, catalogue, [rest for rest in ready if rest.part == part]
+        )
+        trace += planned.trace
+        if planned.needs or planned.action:
+            return replace(planned, trace=tuple(trace))
+        record, stops[part] = planned.record, planned.stop
+    refused = record.hold if any(gate.reason == "rejected_by_jetpack" for gate in stops.values()) else None
+    return _stand(record, order, store, now, gates=stops, hold=refused, trace=tuple(trace))
+
+
+def _forward_part(  # noqa: PLR0913, PLR0917 - everything the plan was made from
+    order: Order,
+    record: OrderRecord,
+    store: Store,
+    now: datetime,
+    catalogue: Catalogue | None,
+    ready: list[_Rest],
+) -> Plan:
+    """Plan what passed every gate of its own: on the direct route all of it, else one ShipStation order's."""
+    part = ready[0].part
     if record.hold and record.hold.reason == "rejected_by_jetpack" and record.hold.change == fingerprint(order):
-        gate = _Gate(UnitState.HELD, record.hold.reason)
-        return _stand(record, order, store, now, gate=gate, hold=record.hold, trace=("refused as it is",))
+        return Plan(record, trace=("refused as it is",), stop=Gate(UnitState.HELD, record.hold.reason))
     lines = sorted({rest.line_id for rest in ready})
     verdict = evaluate(store.rules, order)
     decision = Decision(verdict.outcome, verdict.rule, verdict.version)
-    gate, trace = _first_stop(
+    gate, trace = first_stop(
         {
-            "payment": lambda: _payment_gate(order, store),
-            "risk": lambda: _risk_gate(order, store),
-            "already forwarded elsewhere": lambda: _elsewhere_gate(order),
-            "grace": lambda: _grace_gate(order, store, now),
-            "rules": lambda: _rules_gate(verdict.outcome, verdict.rule),
-            "address": lambda: _address_gate(order),
-            "SKU": lambda: _blank_sku_gate(order, lines),
-            "ship option": lambda: _mapping_gate(order, store),
+            "payment": lambda: payment_gate(order, store),
+            "risk": lambda: risk_gate(order, store),
+            "already forwarded elsewhere": lambda: elsewhere_gate(order),
+            "grace": lambda: grace_gate(order, store, now),
+            "rules": lambda: rules_gate(verdict.outcome, verdict.rule),
+            "address": lambda: address_gate(order),
+            "SKU": lambda: blank_sku_gate(order, lines),
+            "ship option": lambda: mapping_gate(order, store),
         }
     )
     trace = [*trace, *(f"rule {each.rule!r}: {each.why}" for each in verdict.trace)]
@@ -487,11 +568,11 @@ def _forward(order: Order, record: OrderRecord, store: Store, now: datetime, cat
         if catalogue is None:
             return Plan(record, needs=frozenset({Need.CATALOGUE}))
         ship_option = store.ship_options[normalized(order.shipping_method)].ship_option
-        gate, more = _first_stop(
+        gate, more = first_stop(
             {
-                "SKU at Jetpack": lambda: _sku_gate(order, lines, catalogue),
-                "ship option at Jetpack": lambda: _ship_option_gate(ship_option, catalogue),
-                "stock": lambda: _stock_gate(order),
+                "SKU at Jetpack": lambda: sku_gate(order, lines, catalogue),
+                "ship option at Jetpack": lambda: ship_option_gate(ship_option, catalogue),
+                "stock": lambda: stock_gate(order),
             }
         )
         trace += more
@@ -506,22 +587,11 @@ def _forward(order: Order, record: OrderRecord, store: Store, now: datetime, cat
                 tuple(ConsignedLine(line_id, order.line(line_id).sku, units[line_id]) for line_id in lines),
                 ship_option,
                 source_hash(order),
+                part,
             )
             record = replace(record, decision=replace(decision, ship_option=ship_option))
             return Plan(record, action, trace=tuple(trace))
-    return _stand(record, order, store, now, gate=gate, trace=tuple(trace))
-
-
-def _rules_gate(outcome: Outcome, rule: str) -> _Gate:
-    match outcome:
-        case Outcome.FORWARD:
-            return _PASSED
-        case Outcome.EXCLUDE:
-            return _Gate(UnitState.EXCLUDED, "rule", rule)
-        case Outcome.HOLD:
-            return _Gate(UnitState.HELD, "rule_hold", rule)
-        case Outcome.NO_RULE_MATCHED:
-            return _Gate(UnitState.HELD, "no_rule_matched")
+    return Plan(record, trace=tuple(trace), stop=gate)
 
 
 def _stand(  # noqa: PLR0913 - what was read, and what was decided about it
@@ -530,23 +600,26 @@ def _stand(  # noqa: PLR0913 - what was read, and what was decided about it
     store: Store,
     now: datetime,
     *,
-    gate: _Gate = _PASSED,
+    gates: Mapping[str, Gate] | None = None,
     hold: Hold | None = None,
     wake: datetime | None = None,
     trace: tuple[str, ...] = (),
 ) -> Plan:
     """Write down where everything stands, when nothing is to be done now.
 
-    `gate` is where units stopped that passed every gate of their own. Without one they wait for something
-    under way elsewhere in the order.
+    `gates` is where units stopped that passed every gate of their own, by ShipStation order ("" on the direct
+    route). Without one they wait for something under way elsewhere in the order.
     """
+    stops = gates or {}
     places, rests = _account(order, record, store, now)
-    rests = [replace(rest, gate=gate) if rest.gate.passed else rest for rest in rests]
+    rests = [replace(rest, gate=stops.get(rest.part, PASSED)) if rest.gate.passed else rest for rest in rests]
     for rest in rests:
         places[UnitState.WAITING if rest.gate.passed else rest.gate.state] += rest.quantity
     held = next((rest.gate for rest in rests if rest.gate.state is UnitState.HELD), None)
     if hold is None and held:
         hold = Hold(held.reason, now, held.detail)
+    if hold is None and any(each.held_back for each in record.live):
+        hold = Hold("store_hold", now, "on hold at the source after it was forwarded, and at Jetpack too")
     shown = held or next((rest.gate for rest in rests if not rest.gate.passed), None)
     record = replace(
         record,
@@ -564,13 +637,20 @@ def standing(
     record: OrderRecord, order: Order, store: Store, now: datetime, *, hold: Hold | None = None
 ) -> OrderRecord:
     """Give every unit its place after something was taken back; with `hold`, free units are held by it."""
-    gate = _Gate(UnitState.HELD, hold.reason, hold.detail) if hold else _PASSED
-    return _stand(record, order, store, now, gate=gate, hold=hold).record
+    held = Gate(UnitState.HELD, hold.reason, hold.detail) if hold else PASSED
+    gates = dict.fromkeys(("", *(part.id for part in order.shipstation)), held)
+    return _stand(record, order, store, now, gates=gates, hold=hold).record
 
 
 def intended(record: OrderRecord, order: Order, action: Create, store: Store, now: datetime) -> OrderRecord:
     """Write a consignment down before it is sent: its units leave the others, so that no unit is in two places."""
-    creating = record.with_consignment(
-        Consignment(action.n, action.reference, action.lines, ConsignmentState.CREATING, action.sent_hash)
+    consignment = Consignment(
+        action.n,
+        action.reference,
+        action.lines,
+        ConsignmentState.CREATING,
+        action.sent_hash,
+        shipstation_id=action.shipstation_id,
     )
+    creating = replace(record.with_consignment(consignment), route=route_of(order, record, store))
     return _stand(creating, order, store, now).record

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jetbridge.domain.holds import Hold
 from jetbridge.domain.identifiers import LineId, OrderId, StoreSlug
+from jetbridge.domain.store import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,11 +95,41 @@ class Parcel:
     fulfillment_id: str = ""
     until: datetime | None = None
     """While announcing: the end of the intent."""
+    told: str = ""
+    """The number the shop was told before, when it has changed since."""
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to do for it."""
         return self.state is ParcelState.DELIVERED
+
+
+class Writer(StrEnum):
+    """Who tells the shop of an order's parcels. One an order, stored before the first is told (DESIGN section 7)."""
+
+    SHIPSTATION = "shipstation"
+    SHOPIFY = "shopify"
+
+
+class MarkState(StrEnum):
+    """How far the marking of one ShipStation order as shipped has come."""
+
+    MARKING = "marking"
+    MARKED = "marked"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ShipStationMark:
+    """What we told ShipStation of one of its orders. The whole order, once: V1 knows no more."""
+
+    shipstation_id: str
+    number: str
+    state: MarkState
+    since: datetime
+    """When it was first tried: after an hour nobody waits for ShipStation any more."""
+    until: datetime | None = None
+    """While marking: the end of the intent."""
 
 
 class ConsignmentState(StrEnum):
@@ -132,6 +163,10 @@ class Consignment:
     forwarded_at: datetime | None = None
     intent: Intent | None = None
     parcels: tuple[Parcel, ...] = ()
+    shipstation_id: str = ""
+    """The ShipStation order it was made from; empty on the direct route."""
+    held_back: bool = False
+    """We put its shipments on hold at Jetpack, because the source holds what was forwarded."""
     cancel_asked: bool = False
     """We asked Jetpack to cancel it; only then is a cancelled order there ours to replace."""
     trouble: Hold | None = None
@@ -182,6 +217,8 @@ class OrderRecord:
     looked_at: datetime | None = None
     """Start of the last read of the source that is reflected here."""
     jetpack_looked_at: datetime | None = None
+    shipstation_looked_at: datetime | None = None
+    """Start of the oldest read of its ShipStation orders that is reflected here."""
     forward_at: datetime | None = None
     """When the way forward looks again; only its own looks move it later."""
     track_at: datetime | None = None
@@ -197,6 +234,15 @@ class OrderRecord:
     hold: Hold | None = None
     decision: Decision | None = None
     consignments: tuple[Consignment, ...] = ()
+    route: Route | None = None
+    """By which book it was forwarded; None until it was, and then for ever."""
+    ignored: str = ""
+    """Which other book showed it, and why that is ignored."""
+    parts: tuple[str, ...] = ()
+    """The ShipStation orders known to be of it."""
+    writer: Writer | None = None
+    """Who tells the shop; None until something is to be told."""
+    marks: tuple[ShipStationMark, ...] = ()
     seen_hash: str = ""
     """Hash of the source as kept in the snapshot."""
     attempts: int = 0
@@ -221,6 +267,36 @@ class OrderRecord:
     def unseen(self) -> bool:
         """Whether the source was never read: an order without lines is not the same."""
         return not self.ordered and not self.seen_hash
+
+    def mark(self, shipstation_id: str) -> ShipStationMark | None:
+        """Give what we told ShipStation of one of its orders."""
+        return next((each for each in self.marks if each.shipstation_id == shipstation_id), None)
+
+    def with_mark(self, mark: ShipStationMark) -> OrderRecord:
+        """Put a mark in, instead of the one of the same ShipStation order."""
+        others = tuple(each for each in self.marks if each.shipstation_id != mark.shipstation_id)
+        return replace(self, marks=(*others, mark))
+
+    @property
+    def owed_marks(self) -> tuple[tuple[str, str], ...]:
+        """The ShipStation orders it must still hear are shipped, with their number: the shop was told of a parcel.
+
+        One without a consignment of its own (split after forwarding) is marked when nothing is at Jetpack any more,
+        or somebody could ship it from there.
+        """
+        if self.route is not Route.SHIPSTATION or self.writer is not Writer.SHOPIFY:
+            return ()
+        told = {
+            each.shipstation_id: parcel.number
+            for each in reversed(self.live)
+            for parcel in reversed(each.parcels)
+            if parcel.number and parcel.state in {ParcelState.ANNOUNCED, ParcelState.DELIVERED}
+        }
+        consigned = {each.shipstation_id for each in self.live}
+        rest = next(iter(told.values()), "") if all(each.complete for each in self.live) else ""
+        owed = ((part, told.get(part, "" if part in consigned else rest)) for part in self.parts)
+        marked = {each.shipstation_id for each in self.marks if each.state is not MarkState.MARKING}
+        return tuple((part, number) for part, number in owed if number and part not in marked)
 
     def consignment(self, n: int) -> Consignment:
         """Give consignment `n`; KeyError when there is none."""
@@ -281,7 +357,7 @@ def status_of(record: OrderRecord) -> Status:  # noqa: PLR0911 - one return a st
         return Status.FORWARDED
     if shipped:
         return Status.DELIVERED if all(parcel.done for parcel in record.parcels) else Status.SHIPPED
-    if units[UnitState.EXCLUDED] or units[UnitState.ELSEWHERE]:
+    if units[UnitState.EXCLUDED] or units[UnitState.ELSEWHERE] or not record.ordered:
         return Status.EXCLUDED
     return Status.CANCELLED
 
@@ -337,9 +413,11 @@ def _forward_by(record: OrderRecord, now: datetime, wake: Iterable[datetime | No
 def _track_by(record: OrderRecord, now: datetime) -> datetime | None:
     """Say when Jetpack must be looked at: until every unit there was delivered, or has long been on its way."""
     followed = [each for each in record.live if each.state is ConsignmentState.LIVE]
-    if all(each.complete and all(parcel.done for parcel in each.parcels) for each in followed):
+    marking = {mark.shipstation_id: mark.until or now for mark in record.marks if mark.state is MarkState.MARKING}
+    telling = [*marking.values(), *(now for part, _ in record.owed_marks if part not in marking)]
+    if all(each.complete and all(parcel.done for parcel in each.parcels) for each in followed) and not telling:
         return None
-    telling = [parcel.until or now for parcel in record.parcels if parcel.state is ParcelState.ANNOUNCING]
+    telling += [parcel.until or now for parcel in record.parcels if parcel.state is ParcelState.ANNOUNCING]
     telling += [parcel.until for parcel in record.parcels if parcel.state is ParcelState.FAILED and parcel.until]
     if record.status is Status.SHIPPED and not telling:
         long_ago = now - (record.since or now) > STOP_FOLLOWING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from jetbridge.domain.identifiers import StoreSlug
 from jetbridge.domain.rules import DEFAULT_RULES, RuleSet
@@ -31,6 +32,21 @@ class JetpackConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class ShipStationConnection:
+    """Where ShipStation is, and which of the account's stores is the shop."""
+
+    store_id: str
+    api_url: str = "https://ssapi.shipstation.com"
+
+
+class Route(StrEnum):
+    """By which book an order is forwarded (DESIGN section 1)."""
+
+    DIRECT = "direct"
+    SHIPSTATION = "shipstation"
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """One Shopify shop with one Jetpack connection. `version` moves with every change of its settings."""
 
@@ -49,5 +65,8 @@ class Store:
     """Payment gateways that forward before they are paid, cash on delivery for one."""
     accepted_risks: frozenset[str] = HARMLESS
     forward_test_orders: bool = False
+    routes: frozenset[Route] = frozenset({Route.DIRECT})
+    """With both, whichever book shows an order first forwards it; the other is looked at and ignored."""
+    shipstation: ShipStationConnection | None = None
     rules: RuleSet = DEFAULT_RULES
     ship_options: dict[Method, ShipOptionMapping] = field(default_factory=dict)

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 class WebhookNotice(NamedTuple):
-    """Topic and ids of one delivery. `wake_up` is None for a topic nobody waits for."""
+    """Topic and ids of one delivery. No wake-ups for a topic nobody waits for."""
 
     topic: str
     delivery_id: str
-    wake_up: WakeUp | None
+    wake_ups: tuple[WakeUp, ...] = ()
+    queue: str = "order"
+    """Where they go: order, tracking or sweep."""
 
 
 def parsed(raw: bytes) -> dict[str, Any]:

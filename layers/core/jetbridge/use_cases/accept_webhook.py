@@ -29,8 +29,9 @@ def accept_webhook(  # noqa: PLR0913 - the request and one keyword a port
     secrets: WebhookSecrets,
     queues: Mapping[str, WakeUpQueue],
     now: float,
+    token: str = "",
 ) -> Notice:
-    """Accept one delivery; afterwards its wake-up is in the queue, or it has none.
+    """Accept one delivery; afterwards its wake-ups are in their queue, or it has none.
 
     Args:
         partner: The sender, as the path names it.
@@ -39,11 +40,12 @@ def accept_webhook(  # noqa: PLR0913 - the request and one keyword a port
         raw: The body's bytes exactly as signed.
         readers: What each partner signs and names.
         secrets: Webhook secrets.
-        queues: Where each partner's wake-ups go.
+        queues: Where wake-ups go, by the name their notice gives.
         now: The time, in epoch seconds.
+        token: The last part of the path, of a partner that cannot sign.
 
     Returns:
-        What the webhook named. Its wake-up is None if nobody waits for it.
+        What the webhook named. It has no wake-ups if nobody waits for it.
 
     Raises:
         SignatureError: Unknown store or partner, or not signed by it: all alike to the sender.
@@ -59,11 +61,11 @@ def accept_webhook(  # noqa: PLR0913 - the request and one keyword a port
     known = secrets.webhook_secrets(store, partner)
     if not known:
         raise SignatureError
-    if not reader.signed(headers, raw, known, now):
+    if not reader.signed(headers, raw, known, now, token=token):
         changed = secrets.webhook_secrets_again(store, partner)
-        if list(changed) == list(known) or not reader.signed(headers, raw, changed, now):
+        if list(changed) == list(known) or not reader.signed(headers, raw, changed, now, token=token):
             raise SignatureError
     notice = reader.read(headers, raw, store, now)
-    if notice.wake_up:
-        queues[partner].send([notice.wake_up])
+    if notice.wake_ups:
+        queues[notice.queue].send(notice.wake_ups)
     return notice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jetbridge.domain.holds import LIFTED_BY_SETTINGS, Hold, continued
@@ -13,6 +13,8 @@ from jetbridge.domain.parcels import as_meant
 from jetbridge.domain.planning import (
     Cancel,
     Create,
+    Edit,
+    HoldBack,
     Need,
     Plan,
     Resolve,
@@ -22,8 +24,10 @@ from jetbridge.domain.planning import (
     plan,
     standing,
 )
-from jetbridge.domain.record import Consignment, ConsignmentState, Intent, NextLook, OrderRecord
+from jetbridge.domain.record import Consignment, ConsignmentState, Intent, NextLook, OrderRecord, UnitState
 from jetbridge.domain.ship_options import normalized
+from jetbridge.domain.shipstation import OPEN, as_seen, stand_in_for, stood_in_for
+from jetbridge.domain.store import Route
 from jetbridge.errors import (
     DuplicateReferenceError,
     OutcomeUnknownError,
@@ -33,16 +37,18 @@ from jetbridge.errors import (
 )
 from jetbridge.ports import NewJetpackOrder
 from jetbridge.use_cases.looking import LOOK_AGAIN, SOURCE_MARGIN, Look, Looked, look_until_written, unchanged
+from jetbridge.use_cases.shipstation_book import ShipStationBook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from jetbridge.domain.order import Catalogue, JetpackOrder, Order
+    from jetbridge.domain.planning import Action
     from jetbridge.domain.record import ConsignedLine
-    from jetbridge.domain.store import Store
+    from jetbridge.domain.shipstation import ShipStationOrder
+    from jetbridge.domain.store import ShipStationConnection, Store
     from jetbridge.messages import WakeUp
-    from jetbridge.ports import OrderRecords, Partners, Shop, StoreSettings, Warehouse
+    from jetbridge.ports import Change, OrderRecords, Partners, Shop, StoreSettings, Warehouse
 
 BY = "forward_order"
 STEPS = 12
@@ -83,24 +89,143 @@ class _Forwarding:
     def __init__(self, look: Look) -> None:
         self.look = look
         self.records = look.records
+        self.shipstation_read_at: datetime | None = None
 
-    def run(self) -> Looked:
+    def run(self) -> Looked:  # noqa: PLR0911 - one return a way to end early
         look, wake_up = self.look, self.look.wake_up
         store = look.settings.store(wake_up.store)
         if store is None:
             return look.finish("unknown_store", None)
+        if part_id := self._part_id():
+            if store.shipstation is None or Route.SHIPSTATION not in store.routes:
+                return look.finish("unknown_store", None)
+            return self._from_shipstation(store, store.shipstation, part_id)
         record = self.records.read(store.slug, OrderId(wake_up.id)) if wake_up.subject == "order" else None
         if record and look.already_seen(record.looked_at, SOURCE_MARGIN, record.forward_at):
             return look.finish("already_seen", record)
+        book = ShipStationBook(look, store)
         try:
             order = self._source(look.partners.shop(store))
+            if order is not None:
+                if wake_up.subject != "order":
+                    record = self.records.read(store.slug, order.id)
+                order = book.beside(order, record)
+                self.shipstation_read_at = book.read_at
         except PartnerError as error:
             return self._source_failed(store, record, error)
         if order is None:
             return self._source_gone(store, record)
-        if wake_up.subject != "order":
-            record = self.records.read(store.slug, order.id)
-        return self._advance(store, order, record or OrderRecord(store.slug, order.id))
+        looked = self._advance(store, order, record or OrderRecord(store.slug, order.id))
+        book.remember(order.id)
+        return looked
+
+    def _part_id(self) -> str:
+        """Give the order of ShipStation the wake-up names, or nothing."""
+        wake_up = self.look.wake_up
+        return wake_up.id if wake_up.subject == "shipstation_order" else stood_in_for(wake_up.id)
+
+    # -- the other book ----------------------------------------------------------------------------------------
+
+    def _from_shipstation(self, store: Store, connection: ShipStationConnection, part_id: str) -> Looked:
+        """Look at the order that an order of ShipStation is, or is a part of."""
+        look = self.look
+        book = ShipStationBook(look, store)
+        record: OrderRecord | None = None
+        try:
+            kept = book.part(part_id, caused=look.wake_up.subject == "shipstation_order")
+            if kept is None or kept.order.store_id != connection.store_id:
+                # Deleted, or of another marketplace, which is none of ours to forward.
+                return self._unidentified_gone(store, part_id)
+            order_id, order = book.identify(kept)
+            if order_id is None:
+                return self._unidentified(store, kept.order)
+            self._identified(store, part_id, order_id)
+            found = self.records.read(store.slug, order_id)
+            if found and self._known_already(found, part_id):
+                return look.finish("already_seen", found)
+            if found and found.route is Route.DIRECT:
+                return self._came_second(book, found, part_id)
+            record = found or OrderRecord(store.slug, order_id)
+            # From here on the order is known to have this part, however the look ends.
+            record = replace(record, parts=tuple(dict.fromkeys((*record.parts, part_id))))
+            order = order or look.partners.shop(store).read_order(order_id)
+            if order is not None:
+                order = book.beside(order, record, kept)
+                self.shipstation_read_at = book.read_at
+        except PartnerError as error:
+            looked = self._source_failed(store, record, error)
+        else:
+            if order is None:
+                return self._source_gone(store, found)
+            looked = self._advance(store, order, record)
+        if record:
+            book.remember(record.order_id)
+        return looked
+
+    def _known_already(self, record: OrderRecord, part_id: str) -> bool:
+        """Whether this part was read since, or is changed by nothing but our own mark."""
+        look = self.look
+        seen_at = record.shipstation_looked_at
+        due = record.forward_at is not None and record.forward_at <= look.began
+        seen = seen_at is not None and datetime.fromtimestamp(look.wake_up.seen_at, UTC) <= seen_at
+        return part_id in record.parts and not due and (seen or record.mark(part_id) is not None)
+
+    def _came_second(self, book: ShipStationBook, record: OrderRecord, part_id: str) -> Looked:
+        """Note an order of ShipStation's that the direct route forwarded before: it is sent once."""
+        why = f"ShipStation order {part_id} ignored: the direct route had forwarded the order"
+        parts = tuple(dict.fromkeys((*record.parts, part_id)))
+        if part_id in record.parts and record.ignored:
+            return self.look.finish("ignored_route", record)
+        self.look.did.append(why)
+        noted = self.look.merge(record, lambda current: replace(current, parts=parts, ignored=why))
+        book.remember(record.order_id)
+        return self.look.finish("ignored_route", noted)
+
+    def _unidentified(self, store: Store, part: ShipStationOrder) -> Looked:
+        """Hold an order of ShipStation's that no Shopify order can be found for, under its own name."""
+        look, now = self.look, self.look.clock()
+        stand_in = stand_in_for(part.id)
+        record = self.records.read(store.slug, stand_in) or OrderRecord(store.slug, stand_in)
+        detail = f"no Shopify order is named {part.number}, or several are; ShipStation order {part.id}"
+        hold = continued(Hold("unidentified_order", now, detail), record.hold)
+        units = sum(line.quantity for line in part.lines if line.goods)
+        if part.status not in OPEN:
+            hold, units = None, 0  # nobody waits for it any more
+        held = replace(
+            record,
+            name=part.number,
+            created_at=record.created_at or now,
+            ordered=units,
+            others=((UnitState.HELD, units),) if units else (),
+            hold=hold,
+            reason=hold.reason if hold else part.status,
+            parts=(part.id,),
+            seen_hash="unidentified",
+            looked_at=look.began,
+        )
+        return self._stand_in(record, held)
+
+    def _identified(self, store: Store, part_id: str, order_id: OrderId) -> None:
+        """Close the record that stood in for an order, now that it is known whose it is."""
+        if not stood_in_for(self.look.wake_up.id):
+            return
+        record = self.records.read(store.slug, stand_in_for(part_id))
+        if record:
+            self._stand_in(record, _closed(record, f"identified as {order_id}"))
+            self.look.did.clear()
+
+    def _unidentified_gone(self, store: Store, part_id: str) -> Looked:
+        record = self.records.read(store.slug, stand_in_for(part_id))
+        if record is None:
+            return self.look.finish("foreign_order", None)
+        return self._stand_in(record, _closed(record, "gone from ShipStation"))
+
+    def _stand_in(self, stored: OrderRecord, record: OrderRecord) -> Looked:
+        settled = self.look.settle(record)
+        if stored.version and unchanged(stored, settled, self.look.clock()):
+            return self.look.finish("unchanged", stored)
+        self.look.did.append(f"{settled.status}: {settled.reason}")
+        return self.look.finish("looked", self.look.write(settled))
 
     def _source(self, shop: Shop) -> Order | None:
         if self.look.wake_up.subject == "fulfillment_order":
@@ -109,6 +234,10 @@ class _Forwarding:
 
     def _source_failed(self, store: Store, record: OrderRecord | None, error: PartnerError) -> Looked:
         """Keep an order whose source does not answer: a wake-up that cannot be carried out now is not lost."""
+        if record is None and (part_id := self._part_id()):
+            # Whose order it is cannot be told now: its stand-in comes back by itself.
+            stand_in = stand_in_for(part_id)
+            record = self.records.read(store.slug, stand_in) or OrderRecord(store.slug, stand_in, parts=(part_id,))
         if record is None and self.look.wake_up.subject != "order":
             # Only the shop knows whose fulfillment order this is. Its sweep begins where it last succeeded,
             # so it will name the order once the shop answers again.
@@ -135,7 +264,7 @@ class _Forwarding:
         catalogue: Catalogue | None = None
         shipments: dict[int, JetpackOrder | None] | None = None
         for _ in range(STEPS):
-            record = replace(stored, name=order.name, created_at=stored.created_at or order.created_at, failed="")
+            record = self._begun(store, order, stored)
             planned = plan(order, record, store, look.clock(), catalogue=catalogue, shipments=shipments)
             try:
                 warehouse = look.partners.warehouse(store) if planned.needs or planned.action else None
@@ -168,6 +297,22 @@ class _Forwarding:
         message = "the plan goes in circles"
         raise RuntimeError(message)
 
+    def _begun(self, store: Store, order: Order, stored: OrderRecord) -> OrderRecord:
+        parts = tuple(dict.fromkeys((*stored.parts, *(part.id for part in order.shipstation))))
+        ignored = stored.ignored
+        by_shop = self.look.wake_up.cause.startswith("shopify:") and Route.DIRECT in store.routes
+        if stored.route is Route.SHIPSTATION and by_shop and not ignored:
+            ignored = f"direct route ignored: ShipStation order {', '.join(parts)} had been forwarded"
+        return replace(
+            stored,
+            name=order.name,
+            created_at=stored.created_at or order.created_at,
+            parts=parts,
+            ignored=ignored,
+            shipstation_looked_at=self.shipstation_read_at or stored.shipstation_looked_at,
+            failed="",
+        )
+
     def _stand(self, planned: Plan, stored: OrderRecord, order: Order) -> OrderRecord:
         """Write down where things stand, if that is news."""
         look = self.look
@@ -198,11 +343,18 @@ class _Forwarding:
         return held_by_settings and self.look.settings.version(store.slug) != store.version
 
 
+def _closed(stand_in: OrderRecord, why: str) -> OrderRecord:
+    """Take its units out of a record that stood in for an order: they are counted where they belong."""
+    closed = replace(stand_in, ordered=0, others=(), hold=None, reason=why, seen_hash="closed")
+    return replace(closed, attempts=0, failing_since=None, failed="")
+
+
 def _named(order: Order, store: Store) -> tuple[frozenset[str], frozenset[str]]:
-    """Name the SKUs and the ship option whose existence at Jetpack has to be known before a create."""
-    mapping = store.ship_options.get(normalized(order.shipping_method))
+    """Name the SKUs and the ship options whose existence at Jetpack has to be known before a create."""
+    views = [as_seen(order, part.id) for part in order.shipstation] or [order]
+    mappings = [store.ship_options.get(normalized(view.shipping_method)) for view in views]
     skus = frozenset(line.sku for line in order.lines if line.sku and line.requires_shipping)
-    return skus, frozenset({mapping.ship_option} if mapping else ())
+    return skus, frozenset(mapping.ship_option for mapping in mappings if mapping)
 
 
 class _Act:
@@ -214,7 +366,7 @@ class _Act:
         self.store = store
         self.warehouse = warehouse
 
-    def carry_out(self, planned: Plan, action: Create | Resolve | Cancel) -> OrderRecord:
+    def carry_out(self, planned: Plan, action: Action) -> OrderRecord:  # noqa: PLR0911 - one return an action
         """Do it. The returned record is stored; with its version unmoved, nothing could be done now."""
         record = planned.record
         match action:
@@ -222,8 +374,15 @@ class _Act:
                 return self._create(record, action)
             case Cancel():
                 return self._cancel(record, action)
+            case Edit():
+                return self._edit(record, action)
+            case HoldBack():
+                return self._hold_back(record, action)
             case Resolve(n=n, action="cancel"):
                 return self._resolve_cancel(record, n)
+            case Resolve(n=n, action="edit" | "hold" | "release"):
+                # Safe to repeat: the plan decides anew from what the source says now.
+                return self.look.merge(record, lambda current: self._without_intent(current, n))
             case Resolve(n=n):
                 return self._resolve_create(record, n)
 
@@ -231,7 +390,8 @@ class _Act:
 
     def _create(self, record: OrderRecord, action: Create) -> OrderRecord:
         look, now = self.look, self.look.clock()
-        new = self._payload(self.order, action.reference, action.ship_option, action.lines)
+        seen = as_seen(self.order, action.shipstation_id)
+        new = self._payload(seen, action.reference, action.ship_option, action.lines)
         self.look.records.keep_snapshot(record.store, self.order, look.began)
         creating = intended(record, self.order, action, self.store, now)
         intent = Intent("create", BY, look.intent_end(), payload_hash(new), now)
@@ -252,7 +412,14 @@ class _Act:
             order.email,
             address.phone or order.phone,
             tuple(
-                (number, line.sku, names[line.line_id].name, line.quantity, names[line.line_id].unit_price)
+                (
+                    number,
+                    line.sku,
+                    names[line.line_id].name,
+                    line.quantity,
+                    # Jetpack's amounts are US dollars (facts/shipbob.md section 6).
+                    names[line.line_id].unit_price if order.currency == "USD" else "",
+                )
                 for number, line in enumerate(lines, 1)
             ),
             order.created_at,
@@ -326,7 +493,8 @@ class _Act:
             look.did.append(f"Jetpack knows {reference} but does not show it yet")
             return self._look_again(record, n, refused=True)
         look.did.append(f"Jetpack refused {reference}")
-        hold = Hold("rejected_by_jetpack", look.clock(), words, fingerprint(self.order))
+        view = as_seen(self.order, record.consignment(n).shipstation_id)
+        hold = Hold("rejected_by_jetpack", look.clock(), words, fingerprint(view))
 
         def withdrawn(current: OrderRecord) -> OrderRecord:
             return standing(current.without_consignment(n), self.order, self.store, look.clock(), hold=hold)
@@ -367,7 +535,8 @@ class _Act:
         look = self.look
         sent = look.records.read_snapshot(record.store, record.order_id)
         ship_option = record.decision.ship_option if record.decision else ""
-        new = self._payload(sent, consignment.reference, ship_option, consignment.lines) if sent else None
+        view = as_seen(sent, consignment.shipstation_id) if sent else None
+        new = self._payload(view, consignment.reference, ship_option, consignment.lines) if view else None
         if new is None or payload_hash(new) != intent.payload_hash:
             return self._give_up(record, consignment.n)
         renewed = replace(consignment, intent=replace(intent, until=look.intent_end()))
@@ -407,10 +576,14 @@ class _Act:
             return look.merge(record, lambda now: self._taken_back(now, action.n))
         look.did.append(f"Jetpack refused to cancel {consignment.reference}")
         detail = f"Jetpack would not cancel consignment {action.n}: {', '.join(answer.reasons) or 'no reason given'}"
-        hold = Hold(action.refusal, look.clock(), detail, fingerprint(self.order))
 
         def refused(current: OrderRecord) -> OrderRecord:
-            return look.settle(replace(self._not_asking(current, action.n), hold=continued(hold, current.hold)))
+            current = self._not_asking(current, action.n)
+            if not action.refusal:
+                return look.settle(replace(current, failed=action.why))
+            view = as_seen(self.order, consignment.shipstation_id)
+            hold = Hold(action.refusal, look.clock(), detail, fingerprint(view))
+            return look.settle(replace(current, hold=continued(hold, current.hold)))
 
         return look.merge(record, refused)
 
@@ -435,6 +608,90 @@ class _Act:
             return self.look.settle(current.with_consignment(replace(current.consignment(n), intent=None)))
 
         return self.look.merge(record, unresolved)
+
+    # -- changes of shipments, all safe to repeat ------------------------------------------------------------
+
+    def _edit(self, record: OrderRecord, action: Edit) -> OrderRecord:
+        """Send every shipment where and how the source now says; one that refuses is for a person."""
+        n = action.n
+        view = as_seen(self.order, record.consignment(n).shipstation_id)
+        address = view.shipping_address or Address()
+        to = replace(address, phone=address.phone or view.phone)
+
+        def change() -> list[Change]:
+            changes = [self.warehouse.change_address(each, to, view.email) for each in action.shipments]
+            return [*changes, *self.warehouse.change_ship_option(action.shipments, action.ship_option).values()]
+
+        def changed(consignment: Consignment) -> Consignment:
+            return replace(consignment, sent_hash=action.sent_hash)
+
+        record = (
+            replace(record, decision=replace(record.decision, ship_option=action.ship_option))
+            if record.decision
+            else record
+        )
+        return self._change(record, n, "edit", change, changed)
+
+    def _hold_back(self, record: OrderRecord, action: HoldBack) -> OrderRecord:
+        """Hold at Jetpack what the source holds, or let it go again."""
+        word = "release" if action.release else "hold"
+        call = self.warehouse.release_shipments if action.release else self.warehouse.hold_shipments
+
+        def change() -> list[Change]:
+            return list(call(action.shipments).values()) if action.shipments else []
+
+        def changed(consignment: Consignment) -> Consignment:
+            return replace(consignment, held_back=not action.release)
+
+        return self._change(record, action.n, word, change, changed)
+
+    def _change(
+        self,
+        record: OrderRecord,
+        n: int,
+        word: str,
+        change: Callable[[], list[Change]],
+        changed: Callable[[Consignment], Consignment],
+    ) -> OrderRecord:
+        look, consignment = self.look, record.consignment(n)
+        intent = Intent(word, BY, look.intent_end(), consignment.reference, look.clock())
+        intended = record.with_consignment(replace(consignment, intent=intent))
+        record = look.write(look.settle(replace(intended, looked_at=look.began)))
+        try:
+            refused = [each.reason for each in change() if not each.done]
+        except RejectedByPartnerError as error:
+            refused = [str(error)]
+        except (OutcomeUnknownError, UnexpectedAnswerError) as error:
+            look.did.append(f"{word} {consignment.reference}: outcome unknown ({type(error).__name__})")
+            return self._look_again(record, n)
+        except PartnerError as error:
+            look.did.append(f"{word} {consignment.reference} put off: {type(error).__name__}")
+            failure = error
+            return look.merge(record, lambda current: look.put_off(self._without_intent(current, n), failure))
+        if not refused:
+            look.did.append(f"{_PAST[word]} {consignment.reference} at Jetpack")
+
+            def done(current: OrderRecord) -> OrderRecord:
+                current = current.with_consignment(changed(replace(current.consignment(n), intent=None)))
+                current = replace(current, attempts=0, failing_since=None)
+                return standing(current, self.order, self.store, look.clock())
+
+            return look.merge(record, done)
+        look.did.append(f"Jetpack refused to {word} {consignment.reference}")
+        detail = f"Jetpack would not {word} consignment {n}: {', '.join(sorted(set(refused)))}"
+        hold = Hold("edit_refused", look.clock(), detail, fingerprint(as_seen(self.order, consignment.shipstation_id)))
+
+        def kept(current: OrderRecord) -> OrderRecord:
+            current = self._without_intent(current, n)
+            return look.settle(replace(current, hold=continued(hold, current.hold)))
+
+        return look.merge(record, kept)
+
+    def _without_intent(self, record: OrderRecord, n: int) -> OrderRecord:
+        return self.look.settle(record.with_consignment(replace(record.consignment(n), intent=None)))
+
+
+_PAST = {"edit": "edited", "hold": "held", "release": "released"}
 
 
 def payload_hash(new: NewJetpackOrder) -> str:

@@ -167,7 +167,8 @@ def unchanged(before: OrderRecord, after: OrderRecord, now: datetime) -> bool:
     """
 
     def without_timers(record: OrderRecord) -> OrderRecord:
-        timeless = replace(record, looked_at=None, jetpack_looked_at=None, since=None, next_look=NextLook.BOTH)
+        timeless = replace(record, looked_at=None, jetpack_looked_at=None, shipstation_looked_at=None, since=None)
+        timeless = replace(timeless, next_look=NextLook.BOTH)
         return replace(timeless, forward_at=None, track_at=None, due_at=None)
 
     if without_timers(before) != without_timers(after):

@@ -8,6 +8,7 @@ from itertools import batched
 from typing import TYPE_CHECKING
 
 from jetbridge.domain.record import NextLook, Status
+from jetbridge.domain.store import Route
 from jetbridge.errors import JetbridgeError
 from jetbridge.messages import WakeUp
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from jetbridge.domain.identifiers import OrderId, StoreSlug
+    from jetbridge.domain.shipstation import Resource, ShipStationOrder
     from jetbridge.domain.store import Store
     from jetbridge.ports import DueOrder, OrderRecords, Partners, Runtime, StoreSettings, WakeUpQueue
 
@@ -26,6 +28,10 @@ FIRST_LOOK_BACK = timedelta(days=1)
 """Where a store's first sweep begins."""
 
 CURSOR = "shopify_changed"
+SHIPSTATION_CURSOR = "shipstation_changed"
+SHIPSTATION_OVERLAP = timedelta(minutes=75)
+"""Its times are Pacific wall time, its windows unreliable at their edges (facts/shipstation.md sections 4 and 7)."""
+
 AT_ONCE = 200
 
 
@@ -89,6 +95,101 @@ def sweep_changed(
             continue
         runtime.save_cursor(slug, CURSOR, began)
     return swept
+
+
+def sweep_shipstation(  # noqa: PLR0913 - one keyword a port
+    *,
+    records: OrderRecords,
+    settings: StoreSettings,
+    partners: Partners,
+    runtime: Runtime,
+    order_queue: WakeUpQueue,
+    clock: Callable[[], datetime],
+) -> Swept:
+    """Wake every order that ShipStation changed since the last sweep: edits, holds, cancels, splits raise no webhook.
+
+    The page is the look: what it shows is kept, and the order's own look does not read it again.
+    """
+    swept = Swept("shipstation")
+    for slug in settings.stores():
+        store = settings.store(slug)
+        if store is None or store.shipstation is None or Route.SHIPSTATION not in store.routes:
+            continue
+        began = clock()
+        since = (runtime.cursor(slug, SHIPSTATION_CURSOR) or began - FIRST_LOOK_BACK) - SHIPSTATION_OVERLAP
+        try:
+            found = partners.desk(store).orders_changed_since(since)
+            for parts in batched(found, AT_ONCE, strict=False):
+                swept.woken += _wake_parts(store, parts, "changed", began, records, order_queue)
+                # A long backlog can meet the rate limit: what was woken is not woken again.
+                runtime.save_cursor(slug, SHIPSTATION_CURSOR, min(parts[-1].modified_at, began))
+        except JetbridgeError as error:
+            swept.failed[slug] = str(error)
+            continue
+        runtime.save_cursor(slug, SHIPSTATION_CURSOR, began)
+    return swept
+
+
+def read_resource(  # noqa: PLR0913 - one keyword a port
+    wake_up: WakeUp,
+    resource: Resource,
+    *,
+    records: OrderRecords,
+    settings: StoreSettings,
+    partners: Partners,
+    order_queue: WakeUpQueue,
+    clock: Callable[[], datetime],
+) -> Swept:
+    """Wake the orders one of ShipStation's webhooks points at.
+
+    What cannot be read now is not tried again: the sweep by the time of change finds the same orders.
+    """
+    swept = Swept("shipstation_resource")
+    store = settings.store(wake_up.store)
+    if store is None or store.shipstation is None or Route.SHIPSTATION not in store.routes:
+        swept.failed[wake_up.store] = "no such store on the route shipstation"
+        return swept
+    began = clock()
+    try:
+        desk = partners.desk(store)
+        if resource.kind == "orders":
+            found = desk.orders_behind(resource)
+            swept.woken = _wake_parts(store, found, wake_up.cause, began, records, order_queue)
+        else:
+            for ids in batched(desk.labelled_behind(resource), AT_ONCE, strict=False):
+                at = began.timestamp()
+                order_queue.send([WakeUp(store.slug, "shipstation_order", each, wake_up.cause, at) for each in ids])
+                swept.woken += len(ids)
+    except JetbridgeError as error:
+        swept.failed[wake_up.store] = str(error)
+    return swept
+
+
+def _wake_parts(  # noqa: PLR0913, PLR0917 - what was found, and where it goes
+    store: Store,
+    found: Iterable[ShipStationOrder],
+    cause: str,
+    began: datetime,
+    records: OrderRecords,
+    order_queue: WakeUpQueue,
+) -> int:
+    woken = 0
+    for parts in batched(found, AT_ONCE, strict=False):
+        news = [part for part in parts if _is_news(store, part, began, records)]
+        causes = {part.id: f"{cause}:{part.modified_at.isoformat()}" for part in news}
+        at = began.timestamp()
+        order_queue.send([WakeUp(store.slug, "shipstation_order", each, why, at) for each, why in causes.items()])
+        woken += len(news)
+    return woken
+
+
+def _is_news(store: Store, part: ShipStationOrder, began: datetime, records: OrderRecords) -> bool:
+    """Keep what a page shows; windows overlap, so most of it was seen before."""
+    known = records.read_shipstation_order(store.slug, part.id)
+    if known and known.order == part and known.order_id:
+        return False
+    records.keep_shipstation_order(store.slug, part, None, began)
+    return True
 
 
 def _changed(store: Store, partners: Partners, since: datetime) -> Iterator[WakeUp]:

@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.parcels import (
+    fulfillment_of,
     missing_at_jetpack,
     still_to_announce,
     unannounced,
     with_parcel,
     with_shipments,
+    writer_of,
 )
 from jetbridge.domain.record import (
     Consignment,
     ConsignmentState,
+    MarkState,
     NextLook,
     OrderRecord,
     Parcel,
     ParcelState,
+    Writer,
     looking_again,
 )
 from jetbridge.domain.reference import parse_reference
+from jetbridge.domain.store import Route
 from jetbridge.errors import PartnerError, RejectedByPartnerError
-from jetbridge.ports import ParcelAnnouncement
+from jetbridge.ports import ParcelAnnouncement, TrackingNumber
 from jetbridge.use_cases.looking import JETPACK_MARGIN, LOOK_AGAIN, Look, Looked, look_until_written, unchanged
+from jetbridge.use_cases.telling_shipstation import ShipStationTelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jetbridge.domain.identifiers import StoreSlug
-    from jetbridge.domain.order import JetpackOrder, Order
+    from jetbridge.domain.order import Fulfillment, JetpackOrder, Order
+    from jetbridge.domain.parcels import Announcement
     from jetbridge.domain.store import Store
     from jetbridge.messages import WakeUp
     from jetbridge.ports import OrderRecords, Partners, Shop, StoreSettings, Warehouse
@@ -154,7 +161,13 @@ class _Tracking:
         self._tell(stored, record)
         waiting = list(unannounced(record, now))
         if waiting:
+            if record.route is Route.SHIPSTATION and record.writer is None:
+                record = replace(record, writer=writer_of(record, seen))
             return self._announce(store, look.settle(record), waiting)
+        if self._marks_due(record, now):
+            record = look.settle(_succeeded(record))
+            record = stored if unchanged(stored, record, now) else look.write(record)
+            return look.finish("looked", self._mark(store, record))
         record = look.settle(_succeeded(record))
         record = self._look_once_more(stored, record)
         if unchanged(stored, record, now):
@@ -200,6 +213,10 @@ class _Tracking:
         for consignment, parcel in waiting:
             record = with_parcel(record, consignment.n, replace(parcel, until=until))
         record = self.look.write(look.settle(record))
+        if record.writer is Writer.SHIPSTATION:
+            record, waiting = ShipStationTelling(look, store).tell(record, waiting)
+            if not waiting:
+                return look.finish("looked", record)
         shop = look.partners.shop(store)
         try:
             order = shop.read_order(record.order_id)
@@ -211,14 +228,26 @@ class _Tracking:
         for consignment, parcel in waiting:
             known = [*record.parcels, *(each for _, each in told)]
             others = frozenset(each.fulfillment_id for each in known if each.shipment_id != parcel.shipment_id)
-            told.append((consignment.n, self._tell_shop(shop, store, order, parcel, used, others)))
+            telling = _Telling(look, shop, store, order, record)
+            told.append((consignment.n, telling.tell(parcel, used, others)))
 
         def merged(current: OrderRecord) -> OrderRecord:
             for n, parcel in told:
                 current = self._told(current, n, parcel)
             return look.settle(_succeeded(current))
 
-        return look.finish("looked", look.merge(record, merged))
+        record = look.merge(record, merged)
+        return look.finish("looked", self._mark(store, record))
+
+    def _marks_due(self, record: OrderRecord, now: datetime) -> bool:
+        marks = (record.mark(part) for part, _ in record.owed_marks)
+        return any(mark is None or mark.until is None or mark.until <= now for mark in marks)
+
+    def _mark(self, store: Store, record: OrderRecord) -> OrderRecord:
+        """Tell ShipStation which of its orders are shipped, where the shop was told by us."""
+        if not self._marks_due(record, self.look.clock()):
+            return record
+        return ShipStationTelling(self.look, store).mark_rest(record)
 
     def _told(self, record: OrderRecord, n: int, parcel: Parcel) -> OrderRecord:
         current = next((each for each in record.consignment(n).parcels if each.shipment_id == parcel.shipment_id), None)
@@ -239,42 +268,91 @@ class _Tracking:
 
         return look.merge(record, free)
 
-    def _tell_shop(  # noqa: PLR0913, PLR0917 - the parcel, and all it is told by
-        self, shop: Shop, store: Store, order: Order | None, parcel: Parcel, used: Counter[str], others: frozenset[str]
-    ) -> Parcel:
-        """Announce one parcel, unless the shop shows it already. Returns it with what came of it."""
-        look, number = self.look, parcel.shipment_id
+
+def _succeeded(record: OrderRecord) -> OrderRecord:
+    """Forget the failures of the way back, after a whole look of it."""
+    return replace(record, track_attempts=0, track_failing_since=None, track_failed="")
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Tells the shop of parcels of one order, which was read before the first of them."""
+
+    look: Look
+    shop: Shop
+    store: Store
+    order: Order | None
+    record: OrderRecord
+
+    def tell(self, parcel: Parcel, used: Counter[str], others: frozenset[str]) -> Parcel:
+        """Announce one parcel, unless the shop shows it already. Returns it with what came of it.
+
+        Args:
+            parcel: The parcel.
+            used: Units taken by parcels told of since the order was read; added to.
+            others: The fulfillments of other parcels.
+        """
+        look, order, number = self.look, self.order, parcel.shipment_id
         if order is None:
             look.did.append(f"parcel {number}: the order is gone at the source")
             return replace(parcel, state=ParcelState.FAILED, until=look.clock() + TRY_FAILED)
-        left = still_to_announce(parcel, order, store.locations, used, others)
-        if left.held:
-            look.did.append(f"parcel {number}: the shop holds its units, asking again")
-            return replace(parcel, until=look.clock() + NOT_NOW)
-        if not left.parts and left.known:
-            look.did.append(f"parcel {number} was announced already")
-            return replace(parcel, state=ParcelState.ANNOUNCED, fulfillment_id=left.known, url="", until=None)
-        if not left.parts:
-            look.did.append(f"parcel {number}: its units were removed or fulfilled by somebody else")
-            return replace(parcel, state=ParcelState.FAILED, until=look.clock() + TRY_FAILED)
-        fulfillment_id = ""
         try:
-            for part in left.parts:
-                fulfillment_id = shop.announce_parcel(
-                    ParcelAnnouncement(part.lines, parcel.number, parcel.carrier, parcel.url)
-                )
+            if earlier := fulfillment_of(parcel, order):
+                return self._renumber(parcel, earlier, instead_of=parcel.told)
+            left = still_to_announce(parcel, order, self.store.locations, used, others)
+            if not left.parts and not left.known and not left.held and (whole := self._told_by_shipstation(order)):
+                return self._renumber(parcel, whole)
+            return self._announce(parcel, left)
         except PartnerError as error:
             # Unknown or refused (somebody may have fulfilled it a moment ago): the next look reads first.
             look.did.append(f"parcel {number} not announced yet: {type(error).__name__}")
             wait = NOT_NOW if isinstance(error, RejectedByPartnerError) else LOOK_AGAIN
             return replace(parcel, until=look.clock() + wait)
+
+    def _announce(self, parcel: Parcel, left: Announcement) -> Parcel:
+        look, number = self.look, parcel.shipment_id
+        if left.held:
+            look.did.append(f"parcel {number}: the shop holds its units, asking again")
+            return replace(parcel, until=look.clock() + NOT_NOW)
+        if not left.parts and left.known:
+            look.did.append(f"parcel {number} was announced already")
+            return _announced(parcel, left.known)
+        if not left.parts:
+            look.did.append(f"parcel {number}: its units were removed or fulfilled by somebody else")
+            return replace(parcel, state=ParcelState.FAILED, until=look.clock() + TRY_FAILED)
+        fulfillment_id = ""
+        for part in left.parts:
+            fulfillment_id = self.shop.announce_parcel(
+                ParcelAnnouncement(part.lines, parcel.number, parcel.carrier, parcel.url)
+            )
         look.did.append(f"announced parcel {number} to the customer")
-        return replace(parcel, state=ParcelState.ANNOUNCED, fulfillment_id=fulfillment_id, url="", until=None)
+        return _announced(parcel, fulfillment_id)
+
+    def _told_by_shipstation(self, order: Order) -> Fulfillment | None:
+        """Find the fulfillment ShipStation told of the whole order with: a late parcel's number is put beside."""
+        marks = {mark.number for mark in self.record.marks if mark.state is MarkState.MARKED}
+        return next((each for each in order.fulfillments if each.counts and marks & set(each.tracking_numbers)), None)
+
+    def _renumber(self, parcel: Parcel, fulfillment: Fulfillment, *, instead_of: str = "") -> Parcel:
+        """Put a parcel's number into a fulfillment, unless it stands there already."""
+        number = parcel.shipment_id
+        if parcel.number not in fulfillment.tracking_numbers:
+            known = {each.number: each for each in self.record.parcels}
+            kept = (each for each in fulfillment.tracking_numbers if each != instead_of)
+            numbers = [
+                TrackingNumber(each, known[each].carrier, known[each].url) if each in known else TrackingNumber(each)
+                for each in kept
+            ]
+            numbers.append(TrackingNumber(parcel.number, parcel.carrier, parcel.url))
+            self.shop.change_tracking(fulfillment.id, numbers, notify_customer=True)
+            self.look.did.append(f"told the customer the number of parcel {number}")
+        else:
+            self.look.did.append(f"parcel {number} was announced already")
+        return _announced(parcel, fulfillment.id)
 
 
-def _succeeded(record: OrderRecord) -> OrderRecord:
-    """Forget the failures of the way back, after a whole look of it."""
-    return replace(record, track_attempts=0, track_failing_since=None, track_failed="")
+def _announced(parcel: Parcel, fulfillment_id: str) -> Parcel:
+    return replace(parcel, state=ParcelState.ANNOUNCED, fulfillment_id=fulfillment_id, url="", until=None, told="")
 
 
 _WORDS = {

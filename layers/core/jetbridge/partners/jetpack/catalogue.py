@@ -6,10 +6,12 @@ dashboard helps the next look (facts/shipbob.md sections 9 and 12).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jetbridge.domain.order import Catalogue
-from jetbridge.errors import UnexpectedAnswerError
+from jetbridge.errors import RejectedByPartnerError
+from jetbridge.partners.jetpack.api import JETPACK, PAGE_SIZE
 from jetbridge.partners.jetpack.payloads import ProductPayload, ShippingMethodPayload
 from jetbridge.partners.reading import parsed
 
@@ -21,8 +23,14 @@ if TYPE_CHECKING:
 SHIP_OPTIONS_SECONDS = 5 * 60.0
 SKUS_SECONDS = 10 * 60.0
 SKUS_PER_CALL = 50
-PAGE_SIZE = 250
-MOST_PAGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ShipOption:
+    """A text of the ship option mapping: whether it may be sent, and the service it stands for."""
+
+    active: bool
+    service_level: int | None
 
 
 class CatalogueReader:
@@ -31,35 +39,49 @@ class CatalogueReader:
     def __init__(self, api: JetpackApi, clock: Callable[[], float]) -> None:
         self._api = api
         self._clock = clock
-        self._ship_options: dict[str, bool] = {}
+        self._ship_options: dict[str, ShipOption] = {}
         self._ship_options_until = 0.0
         self._skus_until: dict[str, float] = {}
 
     def read(self, skus: frozenset[str], ship_options: frozenset[str]) -> Catalogue:
         """Tell which of these are known, and which are active."""
-        return Catalogue(skus=self._read_skus(skus), ship_options=self._read_ship_options(ship_options))
+        found = self._read_ship_options(ship_options)
+        return Catalogue(
+            skus=self._read_skus(skus), ship_options={name: option.active for name, option in found.items()}
+        )
 
-    def _read_ship_options(self, asked: frozenset[str]) -> dict[str, bool]:
+    def service_level(self, ship_option: str) -> int:
+        """Give the service a ship option text stands for.
+
+        Raises:
+            RejectedByPartnerError: Jetpack has no such option, or not any more.
+        """
+        option = self._read_ship_options(frozenset({ship_option})).get(ship_option)
+        if option is None or not option.active or option.service_level is None:
+            message = "Jetpack has no such ship option" if option is None else "the ship option is not active"
+            raise RejectedByPartnerError(message, partner=JETPACK, code="no_ship_option")
+        return option.service_level
+
+    def ship_options(self) -> Iterator[tuple[str, bool]]:
+        """Read every row of the mapping now: its text, and whether it is active."""
+        for method in self._methods():
+            if method.name:
+                yield method.name, bool(method.active)
+
+    def _read_ship_options(self, asked: frozenset[str]) -> dict[str, ShipOption]:
         known = self._ship_options if self._clock() < self._ship_options_until else {}
-        if not all(known.get(name) for name in asked):
+        if not all(name in known and known[name].active for name in asked):
             known = {}
             for method in self._methods():
-                if method.name:  # compared as exact text by the vendor, so by us
-                    known[method.name] = known.get(method.name, False) or bool(method.active)
+                level = method.service_level.id if method.service_level else None
+                if method.name and (method.active or method.name not in known):  # compared as exact text, so by us
+                    known[method.name] = ShipOption(bool(method.active), level)
             self._ship_options, self._ship_options_until = known, self._clock() + SHIP_OPTIONS_SECONDS
         return {name: known[name] for name in asked if name in known}
 
     def _methods(self) -> Iterator[ShippingMethodPayload]:
-        for page in range(1, MOST_PAGES + 1):
-            answer = self._api.read("/shipping-method", [("Page", str(page)), ("Limit", str(PAGE_SIZE))])
-            rows = answer.body if isinstance(answer.body, list) else None
-            if rows is None:
-                raise UnexpectedAnswerError(partner="jetpack", code="not_a_list")
-            yield from (parsed(ShippingMethodPayload, row, partner="jetpack") for row in rows)
-            pages = answer.headers.get("total-pages", "")
-            if page >= int(pages) if pages.isdecimal() else len(rows) < PAGE_SIZE:
-                return
-        raise UnexpectedAnswerError(partner="jetpack", code="no_last_page")
+        for row in self._api.numbered_pages("/shipping-method"):
+            yield parsed(ShippingMethodPayload, row, partner=JETPACK)
 
     def _read_skus(self, asked: frozenset[str]) -> dict[str, bool]:
         now = self._clock()
@@ -76,9 +98,9 @@ class CatalogueReader:
         wanted = f"any:{','.join(batch)}" if len(batch) > 1 else batch[0]
         answers: dict[str, bool] = {}
         for row in self._api.cursor_pages("/product", [("SKU", wanted), ("PageSize", str(PAGE_SIZE))]):
-            for variant in parsed(ProductPayload, row, partner="jetpack").variants or ():
+            for variant in parsed(ProductPayload, row, partner=JETPACK).variants or ():
                 if variant.sku in batch:  # the filter may answer with more; only the exact SKU counts
-                    answers[variant.sku] = answers.get(variant.sku, False) or variant.status == "Active"
+                    answers[variant.sku] = answers.get(variant.sku, False) or variant.is_shippable
         return answers
 
 

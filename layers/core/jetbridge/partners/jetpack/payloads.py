@@ -1,4 +1,4 @@
-"""What Jetpack's answers look like (facts/shipbob.md sections 7, 8, 10, 12) and what we make of them.
+"""What Jetpack's answers look like (facts/shipbob.md sections 7 to 12) and what we make of them.
 
 Statuses and their details stay text, known or not; only spellings that mean the same become one. Nearly every
 field may be null.
@@ -7,13 +7,15 @@ field may be null.
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from jetbridge.domain.order import JetpackOrder, JetpackShipment
 from jetbridge.domain.stock import JetpackStock
 from jetbridge.partners.reading import Payload
+from jetbridge.ports import ParcelTracking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,10 @@ SPELLINGS = {
     "Labelled": "Labeled",
     "LabelledCreated": "LabeledCreated",
     "MissingTarriffInformation": "MissingTariffInformation",
+    # The tracking of April 2026 wrote words where the present one writes names (section 11).
+    "AvailableforPickup": "AvailableForPickup",
+    "DeliveryattemptFailed": "DeliveryAttemptFailed",
+    "Returntosender": "ReturnToSender",
 }
 
 
@@ -189,24 +195,118 @@ class CancelPayload(Payload):
     results: tuple[CancelResultPayload, ...] | None = Field(default=None, alias="canceled_shipment_results")
 
 
+class BatchCancelPayload(Payload):
+    """The answer to a cancel of single shipments."""
+
+    results: tuple[CancelResultPayload, ...] | None = None
+
+
+class EditErrorPayload(Payload):
+    """Why a shipment was not changed."""
+
+    code: str | None = None
+    message: str | None = None
+
+
+class EditPayload(Payload):
+    """What became of one shipment that was to be changed: 200 does not mean changed.
+
+    The shape of a hold's result is not published; one of its siblings says `shipmentId` and `isSuccess`.
+    """
+
+    id: int | None = Field(default=None, validation_alias=AliasChoices("id", "shipment_id", "shipmentId"))
+    is_success: bool | None = Field(default=None, validation_alias=AliasChoices("is_success", "isSuccess"))
+    error: EditErrorPayload | None = None
+    still_held: bool | None = Field(default=None, validation_alias="is_still_on_hold_due_to_other_reasons")
+
+
+class EditsPayload(Payload):
+    """What became of several."""
+
+    results: tuple[EditPayload, ...] | None = None
+
+
+class ShipmentTrackingPayload(Payload):
+    """Where a parcel is: as the live API says it, or as the description of April 2026 does."""
+
+    shipment_id: int
+    status: str | None = Field(default=None, validation_alias=AliasChoices("current_status", "status"))
+    number: str | None = Field(
+        default=None, validation_alias=AliasChoices("tracking_number", "carrier_tracking_number")
+    )
+    carrier: str | None = None
+    url: str | None = Field(default=None, validation_alias=AliasChoices("tracking_url", "public_tracking_url"))
+    at: str | None = Field(default=None, validation_alias=AliasChoices("current_timestamp", "last_updated"))
+
+    def to_tracking(self) -> ParcelTracking:
+        """Translate; a time that cannot be read is none."""
+        return ParcelTracking(
+            shipment_id=str(self.shipment_id),
+            status=_spelled(self.status),
+            number=self.number or "",
+            carrier=self.carrier or "",
+            url=self.url or "",
+            at=_time(self.at),
+        )
+
+
+class ServiceLevelPayload(Payload):
+    """What a row of the ship option mapping stands for."""
+
+    id: int | None = None
+
+
 class ShippingMethodPayload(Payload):
     """One row of the ship option mapping; `name` is the text to send."""
 
     name: str | None = None
     active: bool | None = None
+    service_level: ServiceLevelPayload | None = None
 
 
 class VariantPayload(Payload):
-    """One variant of a product."""
+    """One variant of a product; a bundle is a variant like any other."""
 
     sku: str | None = None
     status: str | None = None
+    is_digital: bool | None = None
+
+    @property
+    def is_shippable(self) -> bool:
+        """Whether an order of it becomes a parcel: nothing leaves the building for what is inactive or digital."""
+        return self.status == "Active" and not self.is_digital
 
 
 class ProductPayload(Payload):
     """One product."""
 
     variants: tuple[VariantPayload, ...] | None = None
+
+
+class AccountChannelPayload(Payload):
+    """One channel of the account, with what the token may do there."""
+
+    id: int
+    name: str | None = None
+    application_name: str | None = None
+    scopes: tuple[str, ...] | None = None
+
+
+class ChannelOfOrderPayload(Payload):
+    """Of an order nothing but the channel it came through."""
+
+    id: int
+    channel: ChannelPayload | None = None
+
+
+class SubscriptionPayload(Payload):
+    """One webhook subscription; `secret` is shown when it is made, `enabled` in lists."""
+
+    id: str | int
+    url: str | None = None
+    topics: tuple[str, ...] | None = None
+    enabled: bool | None = None
+    secret: str | None = None
 
 
 class LevelPayload(Payload):
@@ -225,3 +325,11 @@ class LevelPayload(Payload):
 def _spelled(name: str | None) -> str:
     text = "".join((name or "").split())
     return SPELLINGS.get(text, text)
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -11,12 +11,15 @@ from jetbridge.partners.reading import plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from jetbridge.domain.order import Address
     from jetbridge.ports import NewJetpackOrder
 
 DUPLICATE = re.compile(
     r"existing\s*reference|reference.*\b(exist|duplicate|already)|(duplicate|already).*reference", re.IGNORECASE
 )
 DENIED = re.compile(r"(not|n't)\s+exist", re.IGNORECASE)
+# The edit endpoints name the kind of refusal (section 5); the list of kinds grows.
+CODE = re.compile(r"[A-Z][A-Z_]{2,40}")
 FIELD = re.compile(r"[A-Za-z0-9_.\[\]]{1,60}")
 # What a refusal may be about without being about a person.
 IMPERSONAL_FIELDS = ("product", "shipping_method", "shippingmethod", "reference", "type", "location", "channel")
@@ -38,7 +41,7 @@ def refused_order(status: int, body: object, new: NewJetpackOrder) -> RejectedBy
     about = [f"{field} {text}" for field, text in complaints if not field.casefold().startswith("product")]
     duplicate = any(DUPLICATE.search(text) and not DENIED.search(text) for text in about)
     kind = DuplicateReferenceError if duplicate else RejectedByPartnerError
-    message = harmless(complaints, personal_words(new))
+    message = harmless(complaints, personal_words(new.recipient, new.phone, new.email))
     return kind(message, partner="jetpack", http_status=status)
 
 
@@ -58,14 +61,22 @@ def why_not_cancelled(reasons: Iterable[str | None]) -> list[str]:
     return [plain(reason) for reason in reasons if reason and _is_impersonal(reason)]
 
 
+def refused_edit(body: object, personal: frozenset[str] = frozenset()) -> str:
+    """Say why a shipment was not changed: the kind of refusal, and its words where they name nobody."""
+    code = body.get("code") if isinstance(body, dict) else None
+    kind = code if isinstance(code, str) and CODE.fullmatch(code) and not _words(code) & personal else ""
+    complaints = [(field, text) for field, text in _complaints(body) if text != code]
+    words = harmless(complaints, personal)
+    return f"{kind}: {words}" if kind else words
+
+
 def complaints_of(body: object) -> list[tuple[str, str]]:
     """Flatten whatever shape the refusal has into (field or empty, text)."""
     return list(_complaints(body))
 
 
-def personal_words(new: NewJetpackOrder) -> frozenset[str]:
-    """Give every word of the order that could name its recipient."""
-    recipient = new.recipient
+def personal_words(recipient: Address, *more: str) -> frozenset[str]:
+    """Give every word that could name the recipient."""
     values = (
         recipient.name,
         recipient.company,
@@ -74,8 +85,7 @@ def personal_words(new: NewJetpackOrder) -> frozenset[str]:
         recipient.city,
         recipient.zip,
         recipient.phone,
-        new.phone,
-        new.email,
+        *more,
     )
     return frozenset(word for value in values for word in _words(value) if len(word) >= SHORTEST_PERSONAL_WORD)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TOLERANCE_SECONDS = 300
 """How far a delivery's time may lie from ours, either way (the standard's advice)."""
 
+QUEUE = "tracking"
 SHIPMENT_TOPICS = "order.shipment."
 ORDER_TOPICS = frozenset({"order.shipped", "order.delivered"})
 
@@ -27,7 +28,15 @@ ORDER_TOPICS = frozenset({"order.shipped", "order.delivered"})
 class JetpackWebhooks:
     """Reads deliveries of `webhook-*` webhooks."""
 
-    def signed(self, headers: Mapping[str, str], raw: bytes, secrets: Sequence[str], now: float) -> bool:
+    def signed(
+        self,
+        headers: Mapping[str, str],
+        raw: bytes,
+        secrets: Sequence[str],
+        now: float,
+        *,
+        token: str = "",  # noqa: ARG002 - it signs
+    ) -> bool:
         """Compare every `v1` signature given with that of `{id}.{timestamp}.{body}` under every secret."""
         delivery_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not delivery_id or not timestamp.isdecimal() or abs(now - int(timestamp)) > TOLERANCE_SECONDS:
@@ -50,16 +59,16 @@ class JetpackWebhooks:
         topic, delivery_id = headers.get("x-webhook-topic", "").lower(), headers.get("webhook-id", "")
         body = _unwrapped(parsed(raw))
         if topic not in ORDER_TOPICS and not topic.startswith(SHIPMENT_TOPICS):
-            return WebhookNotice(topic, delivery_id, None)
+            return WebhookNotice(topic, delivery_id)
         cause = f"jetpack:{topic}:{delivery_id}"
         reference = body.get("reference_id")
         if isinstance(reference, str) and reference:
             ours = parse_reference(reference)
             if ours is None or ours[0] != store:
-                return WebhookNotice(topic, delivery_id, None)
-            return WebhookNotice(topic, delivery_id, WakeUp(store, "order", ours[1], cause, now))
+                return WebhookNotice(topic, delivery_id)
+            return WebhookNotice(topic, delivery_id, (WakeUp(store, "order", ours[1], cause, now),), QUEUE)
         subject, number = _named(topic, body)
-        return WebhookNotice(topic, delivery_id, WakeUp(store, subject, number, cause, now))
+        return WebhookNotice(topic, delivery_id, (WakeUp(store, subject, number, cause, now),), QUEUE)
 
 
 def _key(secret: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from jetbridge.domain.stock import ShopifyStock, StockChange
     from jetbridge.domain.store import ShopifyConnection
     from jetbridge.partners.http import Seams
-    from jetbridge.ports import ParcelAnnouncement
+    from jetbridge.ports import ParcelAnnouncement, TrackingNumber
 
 # Shopify links and follows a parcel only if its carrier is spelled Shopify's way (facts section 6). These are the
 # carriers Jetpack ships with; the rest goes as it came, with its address.
@@ -52,11 +53,18 @@ CARRIERS = {
 }
 
 
-class FulfillmentCreatePayload(Payload):
-    """What fulfillmentCreate says."""
+class FulfillmentPayload(Payload):
+    """What fulfillmentCreate and fulfillmentTrackingInfoUpdate say."""
 
     fulfillment: ReferencePayload | None = None
     user_errors: tuple[UserErrorPayload, ...] | None = Field(default=None, alias="userErrors")
+
+
+class NamedOrderPayload(Payload):
+    """A node of ORDERS_NAMED."""
+
+    id: str
+    name: str
 
 
 class ChangedOrderPayload(Payload):
@@ -122,18 +130,43 @@ class ShopifyShop:
         }
         if announcement.number:
             given = {
-                "company": CARRIERS.get("".join(announcement.carrier.casefold().split()), announcement.carrier),
+                "company": _company(announcement.carrier),
                 "number": announcement.number,
                 "url": announcement.url,
             }
             fulfillment["trackingInfo"] = {name: value for name, value in given.items() if value}
-        payload = self._graphql.change(documents.FULFILLMENT_CREATE, {"fulfillment": fulfillment}, "fulfillmentCreate")
-        answer = parsed(FulfillmentCreatePayload, payload, partner=SHOPIFY, error=OutcomeUnknownError)
-        if answer.user_errors:
-            raise refusal(answer.user_errors)
-        if answer.fulfillment is None:
-            raise OutcomeUnknownError(partner=SHOPIFY, code="no_fulfillment")
-        return answer.fulfillment.id
+        return self._fulfillment(documents.FULFILLMENT_CREATE, {"fulfillment": fulfillment}, "fulfillmentCreate")
+
+    def change_tracking(self, fulfillment_id: str, numbers: Sequence[TrackingNumber], *, notify_customer: bool) -> None:
+        """Replace all tracking numbers of a fulfillment; safe to repeat, though it may notify again.
+
+        Raises:
+            RejectedByPartnerError: Shopify refused it; nothing was changed.
+            OutcomeUnknownError: It may have been changed.
+        """
+        numbers = [each for each in numbers if each.number]
+        if not numbers:
+            raise RejectedByPartnerError(partner=SHOPIFY, code="no_numbers")
+        # Links belong to numbers by their place (facts/shopify.md section 6): after a gap they would be another's.
+        urls = [each.url for each in itertools.takewhile(lambda each: each.url, numbers)]
+        given = {"company": _company(numbers[0].carrier), "numbers": [each.number for each in numbers], "urls": urls}
+        tracking = {name: value for name, value in given.items() if value}
+        variables = {"id": fulfillment_id, "tracking": tracking, "notify": notify_customer}
+        self._fulfillment(documents.TRACKING_UPDATE, variables, "fulfillmentTrackingInfoUpdate")
+
+    def orders_named(self, name: str) -> tuple[OrderId, ...]:
+        """Find the orders that bear exactly this name; a leading # counts for nothing, neither does case.
+
+        Shopify's search takes names apart and is content with less; and it forgets orders older than 60 days if
+        the app lacks `read_all_orders`.
+        """
+        wanted = _bare(name)
+        if not wanted:
+            return ()
+        phrase = wanted.replace("\\", "\\\\").replace('"', '\\"')
+        nodes = self._graphql.pages(documents.ORDERS_NAMED, {"query": f'name:"{phrase}"'}, ("orders",))
+        found = [parsed(NamedOrderPayload, node, partner=SHOPIFY) for node in nodes]
+        return tuple(OrderId(legacy_id(each.id)) for each in found if _bare(each.name) == wanted)
 
     def orders_changed_since(self, since: datetime) -> Iterator[ChangedOrder]:
         """Find the orders whose `updated_at` is not before `since` (to the second), oldest change first."""
@@ -160,6 +193,15 @@ class ShopifyShop:
         """
         return stock.set_available(self._graphql, location_id, changes, idempotency_key=idempotency_key)
 
+    def _fulfillment(self, document: str, variables: dict[str, object], field: str) -> str:
+        payload = self._graphql.change(document, variables, field)
+        answer = parsed(FulfillmentPayload, payload, partner=SHOPIFY, error=OutcomeUnknownError)
+        if answer.user_errors:
+            raise refusal(answer.user_errors)
+        if answer.fulfillment is None:
+            raise OutcomeUnknownError(partner=SHOPIFY, code="no_fulfillment")
+        return answer.fulfillment.id
+
     def _changed(self, document: str, connection: str, since: datetime) -> Iterator[ChangedOrder]:
         query = f"updated_at:>='{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
         for node in self._graphql.pages(document, {"query": query}, (connection,)):
@@ -168,3 +210,11 @@ class ShopifyShop:
             if not gid:
                 raise UnexpectedAnswerError(partner=SHOPIFY, code="no_order_id")
             yield ChangedOrder(OrderId(legacy_id(gid)), found.updated_at.astimezone(UTC))
+
+
+def _company(carrier: str) -> str:
+    return CARRIERS.get("".join(carrier.casefold().split()), carrier)
+
+
+def _bare(name: str) -> str:
+    return name.strip().removeprefix("#").casefold()

@@ -50,7 +50,7 @@ fragment OrderParts on Order {
   id name createdAt updatedAt cancelledAt test email phone tags
   displayFinancialStatus paymentGatewayNames currencyCode
   currentTotalPriceSet { shopMoney { amount } }
-  risk { recommendation }
+  risk { recommendation assessments { riskLevel } }
   shippingLines(first: 3) { nodes { title code isRemoved } }
   shippingAddress { name company address1 address2 city provinceCode zip countryCodeV2 phone }
   lineItems(first: 10) { pageInfo { hasNextPage endCursor } nodes { ...Line } }
@@ -146,6 +146,12 @@ query OrdersChanged($query: String!, $after: String) {
 }
 """
 
+ORDERS_NAMED = """
+query OrdersNamed($query: String!, $after: String) {
+  orders(first: 20, after: $after, query: $query) { pageInfo { hasNextPage endCursor } nodes { id name } }
+}
+"""
+
 FULFILLMENT_ORDERS_CHANGED = """
 query FulfillmentOrdersChanged($query: String!, $after: String) {
   fulfillmentOrders(first: 100, after: $after, query: $query, includeClosed: true, sortKey: UPDATED_AT) {
@@ -175,9 +181,79 @@ mutation FulfillmentCreate($fulfillment: FulfillmentInput!) {
 }
 """
 
+TRACKING_UPDATE = """
+mutation TrackingUpdate($id: ID!, $tracking: FulfillmentTrackingInput!, $notify: Boolean) {
+  fulfillmentTrackingInfoUpdate(fulfillmentId: $id, trackingInfoInput: $tracking, notifyCustomer: $notify) {
+    fulfillment { id }
+    userErrors { field message }
+  }
+}
+"""
+
 SET_AVAILABLE = """
 mutation SetAvailable($input: InventorySetQuantitiesInput!, $key: String!) {
   inventorySetQuantities(input: $input) @idempotent(key: $key) { userErrors { code field message } }
+}
+"""
+
+# -- connecting -----------------------------------------------------------------------------------------------------
+# Apart from each other: most of these fields may not be null, so what one of them is denied takes the whole answer
+# with it.
+
+SHOP = """
+query Shop { shop { name myshopifyDomain plan { publicDisplayName } } }
+"""
+
+INSTALLATION = """
+query Installation($namespace: String!, $key: String!) {
+  currentAppInstallation {
+    id
+    accessScopes { handle }
+    metafield(namespace: $namespace, key: $key) { value compareDigest }
+  }
+}
+"""
+
+# Legacy ones too: those are the locations of fulfillment services, one of which may be Jetpack's own app.
+LOCATIONS = """
+query Locations($after: String) {
+  locations(first: 100, after: $after, includeInactive: true, includeLegacy: true) {
+    pageInfo { hasNextPage endCursor }
+    nodes { id name isActive fulfillsOnlineOrders isFulfillmentService }
+  }
+}
+"""
+
+CLAIM = """
+mutation Claim($metafields: [MetafieldsSetInput!]!) {
+  metafieldsSet(metafields: $metafields) { metafields { id } userErrors { code field message } }
+}
+"""
+
+GIVE_BACK = """
+mutation GiveBack($metafields: [MetafieldIdentifierInput!]!) {
+  metafieldsDelete(metafields: $metafields) { userErrors { field message } }
+}
+"""
+
+SUBSCRIPTIONS = """
+query Subscriptions($after: String) {
+  webhookSubscriptions(first: 100, after: $after) { pageInfo { hasNextPage endCursor } nodes { id topic uri } }
+}
+"""
+
+SUBSCRIBE = """
+mutation Subscribe($topic: WebhookSubscriptionTopic!, $subscription: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $subscription) {
+    webhookSubscription { id }
+    userErrors { field message }
+  }
+}
+"""
+
+UNSUBSCRIBE = """
+mutation Unsubscribe($id: ID!) {
+  webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { field message } }
 }
 """
 

@@ -25,8 +25,16 @@ class ConnectionPayload[Node](Payload):
 
     @property
     def next_cursor(self) -> str | None:
-        """The cursor of the next page; None at the end."""
-        return self.page_info.end_cursor if self.page_info and self.page_info.has_next_page else None
+        """The cursor of the next page; None at the end, and where no further page was asked for.
+
+        Raises:
+            UnexpectedAnswerError: There is more, and no cursor leads there.
+        """
+        if self.page_info is None or not self.page_info.has_next_page:
+            return None
+        if not self.page_info.end_cursor:
+            raise UnexpectedAnswerError(partner="shopify", code="no_cursor")
+        return self.page_info.end_cursor
 
 
 class ReferencePayload(Payload):

@@ -6,6 +6,7 @@ Enum values stay text, known or not; null and absent are one; an SKU of "" is no
 from __future__ import annotations
 
 from datetime import UTC
+from decimal import Decimal  # noqa: TC003 - pydantic reads the annotations
 
 from pydantic import AwareDatetime, Field
 
@@ -18,11 +19,19 @@ from jetbridge.partners.shopify.fulfillment_payloads import (
 )
 from jetbridge.partners.shopify.nodes import ConnectionPayload, legacy_id, utc
 
+UNKNOWN_RISK = "UNKNOWN"
+"""No recommendation was shown, which is not the recommendation NONE: nobody accepts this one by default."""
+
 
 class MoneyPayload(Payload):
-    """An amount in the shop's currency, a decimal as text."""
+    """An amount in the shop's currency; Shopify writes it as text, with as many zeros as it likes."""
 
-    amount: str
+    amount: Decimal
+
+    @property
+    def text(self) -> str:
+        """The amount in its plainest form, so that equal amounts are equal texts: 24, 9.5."""
+        return f"{self.amount.normalize():f}"
 
 
 class MoneyBagPayload(Payload):
@@ -71,14 +80,27 @@ class LinePayload(Payload):
             current_quantity=self.current_quantity,
             requires_shipping=self.requires_shipping,
             gift_card=self.is_gift_card,
-            unit_price=self.unit_price.shop_money.amount if self.unit_price else "",
+            unit_price=self.unit_price.shop_money.text if self.unit_price else "",
         )
+
+
+class AssessmentPayload(Payload):
+    """`OrderRiskAssessment`."""
+
+    level: str | None = Field(default=None, alias="riskLevel")
 
 
 class RiskPayload(Payload):
     """`OrderRiskSummary`."""
 
     recommendation: str | None = None
+    assessments: tuple[AssessmentPayload, ...] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What Shopify recommends. While it is still looking, that it recommends nothing means nothing."""
+        pending = any(each.level == "PENDING" for each in self.assessments or ())
+        return "PENDING" if self.recommendation == "NONE" and pending else self.recommendation or UNKNOWN_RISK
 
 
 class ShippingLinePayload(Payload):
@@ -126,14 +148,14 @@ class OrderPayload(Payload):
             test=self.test,
             financial_status=self.financial_status or "",
             gateways=self.gateways or (),
-            risk=(self.risk.recommendation if self.risk else None) or "NONE",
+            risk=self.risk.verdict if self.risk else UNKNOWN_RISK,
             shipping_method=self._shipping_method(),
             shipping_address=self.shipping_address.to_address() if self.shipping_address else None,
             email=self.email or "",
             phone=self.phone or "",
             tags=self.tags or (),
             currency=self.currency or "",
-            total=self.total.shop_money.amount if self.total else "",
+            total=self.total.shop_money.text if self.total else "",
         )
 
     def _shipping_method(self) -> str:
