@@ -152,28 +152,44 @@ class Emulator:
         return self._log.read_text(errors="replace")
 
 
-def _as_shopify(headers: Mapping[str, str], raw: bytes, secret: str, at: float) -> dict[str, str]:
-    del headers, at  # Shopify signs the body alone
-    return {"x-shopify-hmac-sha256": signature(raw, secret)}
+type Event = Mapping[str, Any]
 
 
-def _as_jetpack(headers: Mapping[str, str], raw: bytes, secret: str, at: float) -> dict[str, str]:
+def _as_shopify(event: Event, raw: bytes, secret: str, at: float) -> dict[str, Any]:
+    del at  # Shopify signs the body alone
+    return {"headers": event["headers"] | {"x-shopify-hmac-sha256": signature(raw, secret)}}
+
+
+def _as_jetpack(event: Event, raw: bytes, secret: str, at: float) -> dict[str, Any]:
     timestamp = str(int(at))
-    signed = sign(secret, headers["webhook-id"], timestamp, raw)
-    return {"webhook-timestamp": timestamp, "webhook-signature": signed}
+    signed = sign(secret, event["headers"]["webhook-id"], timestamp, raw)
+    return {"headers": event["headers"] | {"webhook-timestamp": timestamp, "webhook-signature": signed}}
 
 
-SIGNERS: Mapping[str, Callable[[Mapping[str, str], bytes, str, float], dict[str, str]]] = {
+def _as_shipstation(event: Event, raw: bytes, secret: str, at: float) -> dict[str, Any]:
+    del raw, at  # it signs nothing: it only knows the address
+    parameters, context = event["pathParameters"] | {"token": secret}, event["requestContext"]
+    path = f"/webhooks/shipstation/{parameters['store']}/{secret}"
+    return {
+        "rawPath": path,
+        "pathParameters": parameters,
+        "requestContext": context | {"http": context["http"] | {"path": path}},
+    }
+
+
+SIGNERS: Mapping[str, Callable[[Event, bytes, str, float], dict[str, Any]]] = {
     "shopify": _as_shopify,
     "jetpack": _as_jetpack,
+    "shipstation": _as_shipstation,
 }
+"""How each partner proves who it is: the parts of an event that a secret changes."""
 
 
 def signed_anew(event: Any, stack: StackState, at: float) -> Any:  # noqa: ANN401 - whatever wakes a function
     """Give a webhook as its partner would sign it at `at`, with the secret that the stack keeps for the store.
 
-    Jetpack's signatures are good for five minutes, so one in a file cannot stay valid. Anything but a webhook of a
-    connected store is given back as it is.
+    Jetpack's signatures are good for five minutes, so one in a file cannot stay valid. ShipStation's token is the
+    store's own. Anything but a webhook of a connected store is given back as it is.
     """
     parameters = event.get("pathParameters") if isinstance(event, dict) else None
     partner, store = (parameters or {}).get("partner", ""), (parameters or {}).get("store", "")
@@ -191,8 +207,7 @@ def signed_anew(event: Any, stack: StackState, at: float) -> Any:  # noqa: ANN40
         return event
     body = event["body"]
     raw = base64.b64decode(body) if event["isBase64Encoded"] else body.encode()
-    headers = event["headers"]
-    return event | {"headers": headers | SIGNERS[partner](headers, raw, secrets[0], at)}
+    return event | SIGNERS[partner](event, raw, secrets[0], at)
 
 
 def _started(cleanup: contextlib.ExitStack) -> StackState:

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cfnlint.decode.cfn_yaml import load
 
-from jetbridge.domain.connection import JETPACK_TOPICS, SHOPIFY_TOPICS
+from jetbridge.aws.secrets import save_webhook_secrets
+from jetbridge.domain.connection import JETPACK_TOPICS, SHIPSTATION_EVENTS, SHOPIFY_TOPICS
 from jetbridge.messages import WakeUp
 from jetbridge.partners.jetpack.webhooks import ORDER_TOPICS
-from jetbridge.partners.shopify.webhooks import ORDER_ID_AT
+from jetbridge.partners.shopify.webhooks import ORDER_ID_AT, ORDERS_AT, WHOLE_SHOP
 from local.day import SKUS, UNMAPPED
 from local.emulator import Emulator, main, signed_anew
 from local.partners import ConnectedStore, connected_store
 from local.simulators.server import WebhookFaults
 from local.stack import ROOT, StackState
+from tests.signing import SHIPSTATION_TOKEN
 from tests.stack.test_local_stack import wait_until
 from tests.test_template import resources, target
 
@@ -71,6 +73,8 @@ EXPECTED: dict[str, tuple[object, Event]] = {
     # Nobody waits for it yet; the partner still hears that it arrived.
     "receive_webhook.jetpack_return_completed": (TAKEN, {"message": "webhook", "outcome": "ignored_topic"}),
     "forward_order.*": (DONE, UNKNOWN),
+    # The store of these tests is on the direct route: its door is open to ShipStation, and nothing is behind it.
+    "forward_order.sqs_shipstation_order": (DONE, {"message": "looked", "outcome": "unknown_store", "store": "demo"}),
     "sync_tracking.sqs_order": (DONE, UNKNOWN),
     "sync_tracking.sqs_order_due": (DONE, UNKNOWN),
     "sync_tracking.sqs_jetpack_order": (DONE, FOREIGN),
@@ -80,6 +84,19 @@ EXPECTED: dict[str, tuple[object, Event]] = {
     "sweep_orders.schedule_due": ({"woken": 0}, {"message": "swept", "task": "due", "failed": {}}),
     "sweep_orders.schedule_changed": ({"woken": 0}, {"message": "swept", "task": "changed", "failed": {}}),
     "sweep_orders.sqs_held": (DONE, {"message": "swept", "task": "held", "woken": 0, "failed": {}}),
+    "sweep_orders.sqs_redaction": (DONE, {"message": "swept", "task": "redacted", "failed": {}}),
+    "sweep_orders.sqs_data_request": (DONE, {"message": "swept", "task": "data_request", "woken": 0, "failed": {}}),
+    "sweep_orders.sqs_uninstalled": (DONE, {"level": "WARNING", "message": "swept", "task": "uninstalled"}),
+    "sweep_orders.sqs_shipstation_resource": (
+        DONE,
+        {
+            "level": "WARNING",
+            "message": "swept",
+            "task": "shipstation_resource",
+            "woken": 0,
+            "failed": {"demo": "no such store on the route shipstation"},
+        },
+    ),
     "console.check": (codes("credentials_accepted", "no_order_held"), {"message": "console", "action": "check"}),
     "console.connect": (codes("credentials_missing"), {"message": "console", "action": "connect"}),
     "console.disconnect": (codes("disconnected"), {"message": "console", "action": "disconnect"}),
@@ -127,16 +144,26 @@ def test_every_way_to_wake_a_function_has_an_event_and_every_event_a_function() 
     assert {(name.partition(".")[0], *way(event)) for name, event in EVENTS.items()} == wanted
 
 
+def topic_of(event: Event) -> str:
+    """Name what a webhook is about, in its partner's words."""
+    match event["pathParameters"]["partner"]:
+        case "shopify":
+            return str(event["headers"]["x-shopify-topic"])
+        case "jetpack":
+            return str(event["headers"]["x-webhook-topic"])
+        case _:
+            return str(json.loads(event["body"])["resource_type"]).lower()
+
+
 def test_every_topic_that_names_an_order_has_an_event_called_after_it() -> None:
     topics = set()
     for name in WEBHOOKS:
-        headers = EVENTS[name]["headers"]
-        partner = EVENTS[name]["pathParameters"]["partner"]
-        topic = headers["x-shopify-topic" if partner == "shopify" else "x-webhook-topic"]
+        topic, partner = topic_of(EVENTS[name]), EVENTS[name]["pathParameters"]["partner"]
         assert name == f"receive_webhook.{partner}_{re.sub('[/.]', '_', topic)}"
         topics.add(topic)
 
-    assert topics >= ORDER_ID_AT.keys() | ORDER_TOPICS | {*JETPACK_TOPICS} | {*SHOPIFY_TOPICS}
+    assert topics >= ORDER_ID_AT.keys() | ORDERS_AT.keys() | WHOLE_SHOP.keys() | {*SHOPIFY_TOPICS}
+    assert topics >= ORDER_TOPICS | {*JETPACK_TOPICS} | {event.lower() for event in SHIPSTATION_EVENTS}
 
 
 @pytest.mark.parametrize("name", MESSAGES)
@@ -156,10 +183,12 @@ def test_a_stored_webhook_is_whole_and_was_signed_when_it_was_sent(
     name: str, stack: LocalStack, connected: ConnectedStore
 ) -> None:
     event = EVENTS[name]
-    store, path = event["pathParameters"]["store"], event["rawPath"]
     sent_at = float(event["headers"].get("webhook-timestamp", 0))
 
-    assert (store, path) == (connected.store.slug, f"/webhooks/{event['pathParameters']['partner']}/{store}")
+    assert event["pathParameters"]["store"] == connected.store.slug
+    assert event["routeKey"] == event["requestContext"]["routeKey"]
+    assert f"POST {event['rawPath']}" == event["routeKey"].format(**event["pathParameters"])
+    assert event["rawPath"] == event["requestContext"]["http"]["path"]
     assert event["headers"]["content-length"] == str(len(event["body"].encode()))
     assert signed_anew(event, stack.state, sent_at) == event
     assert all(address.endswith("@example.test") for address in re.findall(r"[\w.+-]+@[\w.-]+", event["body"]))
@@ -172,6 +201,8 @@ def test_a_stored_webhook_is_whole_and_was_signed_when_it_was_sent(
 def connected(stack: LocalStack) -> Iterator[ConnectedStore]:
     """Both partners and the store `demo`. They send no webhooks: here every event comes from a file."""
     with connected_store(stack) as store:
+        stage = stack.environment("ReceiveWebhook")["STAGE"]
+        save_webhook_secrets(stack.client("ssm"), stage, store.store.slug, "shipstation", [SHIPSTATION_TOKEN])
         store.shop.webhook_faults = store.jetpack.webhook_faults = WebhookFaults(drop=1)
         yield store
         wait_until(lambda: not any(stack.queue_depths().values()), "every wake-up has been worked")
@@ -282,7 +313,9 @@ class Placed:
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("name", [name for name in MESSAGES if name.startswith("forward_order.")])
+@pytest.mark.parametrize(
+    "name", [name for name in MESSAGES if name.startswith("forward_order.") and "shipstation" not in name]
+)
 def test_with_a_real_id_the_order_is_forwarded(name: str, call: Call, connected: ConnectedStore) -> None:
     placed = Placed(connected)
 

@@ -18,7 +18,7 @@ from jetbridge.domain.planning import (
     HoldBack,
     Need,
     Resolve,
-    fingerprint,
+    create_hash,
     fulfilled_by_us_and_elsewhere,
     intended,
     plan,
@@ -325,7 +325,7 @@ def test_what_the_source_holds_after_forwarding_is_held_at_jetpack_and_released_
         1, ("70000001",), release=False
     )
     held = record.with_consignment(replace(record.consignments[0], held_back=True))
-    decided = decide(on_hold(order), held, shipments={1: a_jetpack_order()})
+    decided = decide(on_hold(order), held, shipments={1: a_jetpack_order(a_shipment(1, "OnHold"))})
     assert decided.action is None
     assert decided.record.status is Status.HELD
     assert decided.record.hold
@@ -443,7 +443,8 @@ def test_while_an_effect_may_be_under_way_nothing_is_done_and_its_end_is_the_nex
 
 def test_the_same_refusal_is_not_asked_for_twice_but_a_changed_order_is() -> None:
     order = an_order()
-    refused = replace(NEW, hold=Hold("rejected_by_jetpack", NOW, "zip_code", fingerprint(order)))
+    hold = Hold("rejected_by_jetpack", NOW, "zip_code", create_hash(order))
+    refused = replace(NEW, rejections=(("", hold),))
     assert decide(order, refused).action is None
     better = replace(order, shipping_address=replace(order.shipping_address, zip="62702"))  # type: ignore[type-var]
     assert isinstance(decide(better, refused).action, Create)

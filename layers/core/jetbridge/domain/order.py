@@ -198,10 +198,15 @@ class JetpackOrder:
     number: str = ""
 
     @property
-    def unpicked(self) -> tuple[str, ...]:
-        """The shipments that can still be changed; empty as soon as one of them cannot."""
+    def changeable(self) -> tuple[JetpackShipment, ...]:
+        """The shipments that are neither cancelled nor picked."""
+        return tuple(shipment for shipment in self.shipments if not (shipment.cancelled or shipment.picked))
+
+    @property
+    def unpicked(self) -> bool:
+        """Whether all that is to leave can still be changed."""
         alive = [shipment for shipment in self.shipments if not shipment.cancelled]
-        return () if any(shipment.picked for shipment in alive) else tuple(shipment.id for shipment in alive)
+        return bool(alive) and not any(shipment.picked for shipment in alive)
 
     @property
     def cancelled(self) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         JetpackShipment,
         Order,
     )
+    from jetbridge.domain.shipstation import ShipStationOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def with_shipments(consignment: Consignment, seen: JetpackOrder, now: datetime) 
     parcels = {parcel.shipment_id: parcel for parcel in consignment.parcels}
     for shipment in seen.shipments:
         known = parcels.get(shipment.id)
-        if shipment.shipped and (known is None or not known.units):
+        if shipment.shipped and (known is None or (known.state is ParcelState.FAILED and not known.units)):
             others = tuple(parcel for parcel in parcels.values() if parcel.shipment_id != shipment.id)
             units = _units(replace(consignment, parcels=others), shipment, only=len(seen.shipments) == 1)
             # Without units of its own it can only be put beside a parcel told of before (a late one).
@@ -190,6 +191,16 @@ def writer_of(record: OrderRecord, seen: Mapping[int, JetpackOrder | None]) -> W
     alive = [shipment for shipment in (shown.shipments if shown else ()) if not shipment.cancelled]
     whole = consignment.complete and len(consignment.parcels) == 1 and len(alive) == 1
     return Writer.SHIPSTATION if whole and consignment.shipstation_id else Writer.SHOPIFY
+
+
+def holds_all(part: ShipStationOrder, consignment: Consignment) -> bool:
+    """Whether a ShipStation order still is what was forwarded: open, not merged, no units split off it."""
+    left = Counter[str]()
+    for line in part.lines:
+        left[line.sku] += line.quantity if line.goods else 0
+    for consigned in consignment.lines:
+        left[consigned.sku] -= consigned.quantity
+    return part.status == "awaiting_shipment" and not part.merged_ids and min(left.values(), default=0) >= 0
 
 
 def with_parcel(record: OrderRecord, consignment_n: int, parcel: Parcel) -> OrderRecord:

@@ -39,6 +39,7 @@ from jetbridge.domain.record import (
     Consignment,
     ConsignmentState,
     Decision,
+    MarkState,
     NextLook,
     OrderRecord,
     ParcelState,
@@ -48,13 +49,14 @@ from jetbridge.domain.record import (
 from jetbridge.domain.reference import reference_for
 from jetbridge.domain.rules import evaluate
 from jetbridge.domain.ship_options import normalized
-from jetbridge.domain.shipstation import as_seen, taken, units_of
+from jetbridge.domain.shipstation import as_seen, split_off, taken, units_of
 from jetbridge.domain.store import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from jetbridge.domain.order import Catalogue, JetpackOrder
+    from jetbridge.domain.shipstation import ShipStationOrder
     from jetbridge.domain.store import Store
 
 ROUTING_LOOK = timedelta(minutes=1)
@@ -145,7 +147,8 @@ def route_of(order: Order, record: OrderRecord, store: Store) -> Route:
     """Say by which book an order goes: the one it was forwarded by, else the first of the store's that shows it."""
     if record.route:
         return record.route
-    by_shipstation = Route.SHIPSTATION in store.routes and (order.shipstation or Route.DIRECT not in store.routes)
+    seen_there = order.shipstation or record.parts  # one that vanished from its lists was there all the same
+    by_shipstation = Route.SHIPSTATION in store.routes and (seen_there or Route.DIRECT not in store.routes)
     return Route.SHIPSTATION if by_shipstation else Route.DIRECT
 
 
@@ -233,16 +236,19 @@ def _shared_out(rests: Iterable[_Rest], order: Order, record: OrderRecord, now: 
     for consignment in record.live:
         for line in consignment.lines if consignment.shipstation_id in left else ():
             left[consignment.shipstation_id][line.line_id] -= line.quantity
+    open_first = sorted(order.shipstation, key=lambda part: part.status == "cancelled")
     for rest in rests:
         if not rest.gate.passed:
             yield rest
             continue
         quantity = rest.quantity
-        for part in order.shipstation:
+        for part in open_first:
             if (units := min(quantity, left[part.id][rest.line_id])) > 0:
                 left[part.id][rest.line_id] -= units
                 quantity -= units
-                yield _Rest(rest.line_id, units, part_gate(part), part.id)
+                mark = record.mark(part.id)
+                ours = part.status == "shipped" and mark is not None and mark.state is MarkState.MARKED
+                yield _Rest(rest.line_id, units, PASSED if ours else part_gate(part), part.id)
         if quantity > 0:
             yield _Rest(rest.line_id, quantity, not_imported_gate(order, now))
 
@@ -306,12 +312,11 @@ def _unwanted(order: Order, record: OrderRecord, store: Store) -> Consignment | 
         counted = current.get(line_id, 0) - ours[line_id] - elsewhere[line_id] - open_elsewhere
         if units > 0 and (order.cancelled_at or (units > counted and units > open_here)):
             unwanted.add(line_id)
-    dropped = {part.id for part in order.shipstation if part.status == "cancelled"}
     # The newest consignment goes first: the older one is further on its way.
     for consignment in reversed(record.live):
-        if not consignment.complete and (
-            consignment.shipstation_id in dropped or any(line.line_id in unwanted for line in consignment.lines)
-        ):
+        dropped = any(part.status == "cancelled" for part in _parts(consignment, order, record))
+        wanted = not dropped and not any(line.line_id in unwanted for line in consignment.lines)
+        if not (consignment.complete or consignment.refusal or wanted):
             return consignment
     return None
 
@@ -320,11 +325,23 @@ def _changed(order: Order, record: OrderRecord) -> Consignment | None:
     """Find a consignment sent to another address, or by another method, than the source now names."""
     known = {part.id for part in order.shipstation} | {""}
     for consignment in record.live:
-        if not consignment.sent_hash or consignment.complete or consignment.shipstation_id not in known:
+        done = not consignment.sent_hash or consignment.complete or consignment.refusal
+        if done or consignment.shipstation_id not in known:
             continue  # a ShipStation order that cannot be read says nothing
         if consignment.sent_hash != source_hash(as_seen(order, consignment.shipstation_id)):
             return consignment
     return None
+
+
+def _parts(consignment: Consignment, order: Order, record: OrderRecord) -> tuple[ShipStationOrder, ...]:
+    """Give the ShipStation orders a consignment stands for: its own, and what was split off it after forwarding."""
+    own = next((part for part in order.shipstation if part.id == consignment.shipstation_id), None)
+    if own is None:
+        return ()
+    units = units_of(own, order)
+    if all(units[line.line_id] >= line.quantity for line in consignment.lines):
+        return (own,)
+    return (own, *split_off(own.id, order, frozenset(each.shipstation_id for each in record.live)))
 
 
 def _labelled(order: Order, record: OrderRecord) -> tuple[Consignment, str] | None:
@@ -332,9 +349,9 @@ def _labelled(order: Order, record: OrderRecord) -> tuple[Consignment, str] | No
 
     Once we told either book of a parcel, ShipStation calls the order shipped because of us.
     """
-    elsewhere = {part.id: part for part in order.shipstation if taken(part) and not record.mark(part.id)}
     for consignment in record.live:
-        part = elsewhere.get(consignment.shipstation_id)
+        parts = _parts(consignment, order, record)
+        part = next((each for each in parts if taken(each) and not record.mark(each.id)), None)
         if part and all(parcel.state is ParcelState.ANNOUNCING for parcel in consignment.parcels):
             return (
                 consignment,
@@ -378,15 +395,29 @@ def plan(  # noqa: PLR0911, PLR0913 - everything a decision is made from, and no
         if consignment.intent or consignment.state is ConsignmentState.CREATING:
             action = consignment.intent.action if consignment.intent else "create"
             return Plan(record, Resolve(consignment.n, action), trace=(f"outcome of {action} unknown: look first",))
-    late = _to_take_back(order, record, store)
-    on_hold = _to_hold_back(order, record, store)
+    record = _still_refused(order, record)
+    late, on_hold = _to_take_back(order, record, store), _to_hold_back(order, record, store)
     if (late or on_hold) and shipments is None:
         return Plan(record, needs=frozenset({Need.SHIPMENTS}))
+    if on_hold and not (late and late[1] != "edit_refused"):
+        # What is to stand still is stopped before it is edited: it can be edited while it stands.
+        held = _hold_back(order, record, store, now, on_hold, shipments or {}, catalogue)
+        if held:
+            return held
     if late:
         return _take_back(order, record, store, now, *late, shipments or {}, catalogue)
-    if on_hold:
-        return _hold_back(order, record, store, now, on_hold, shipments or {})
     return _forward(order, record, store, now, catalogue)
+
+
+def _still_refused(order: Order, record: OrderRecord) -> OrderRecord:
+    """Forget refusals whose cause is gone: the source has changed again, or all has left."""
+    for consignment in record.live:
+        if consignment.refusal and (
+            consignment.complete
+            or consignment.refusal.change != fingerprint(as_seen(order, consignment.shipstation_id))
+        ):
+            record = record.with_consignment(replace(consignment, refusal=None))
+    return record
 
 
 def _to_take_back(order: Order, record: OrderRecord, store: Store) -> tuple[Consignment, str, str] | None:
@@ -400,7 +431,7 @@ def _to_take_back(order: Order, record: OrderRecord, store: Store) -> tuple[Cons
     return None
 
 
-def _take_back(  # noqa: PLR0911, PLR0913, PLR0917 - everything the plan was made from, one return a case
+def _take_back(  # noqa: PLR0913, PLR0917 - everything the plan was made from, one return a case
     order: Order,
     record: OrderRecord,
     store: Store,
@@ -422,8 +453,6 @@ def _take_back(  # noqa: PLR0911, PLR0913, PLR0917 - everything the plan was mad
         done = record.with_consignment(cancelled(edited))
         return plan(order, done, store, now, catalogue=catalogue, shipments=shipments)
     change = fingerprint(as_seen(order, edited.shipstation_id))
-    if record.hold and record.hold.reason == refusal and record.hold.change == change:
-        return _stand(record, order, store, now, hold=record.hold, trace=(f"{refusal}: a person decides",))
     if seen is None:
         # Reads lag: a young order may not be shown yet, and absence is never evidence.
         young = edited.forwarded_at is not None and now - edited.forwarded_at < READS_LAG
@@ -432,14 +461,29 @@ def _take_back(  # noqa: PLR0911, PLR0913, PLR0917 - everything the plan was mad
         wake = now + ROUTING_LOOK if young else None
         return _stand(record, order, store, now, hold=hold, wake=wake, trace=(f"{refusal}: not shown at Jetpack",))
     if refusal == "edit_refused" and not edited.parcels and seen.unpicked:
-        return _edit(order, record, store, now, edited, seen.unpicked)
+        return _edit(order, record, store, now, edited, tuple(each.id for each in seen.changeable))
     if not edited.parcels and not any(each.picked and not each.cancelled for each in seen.shipments):
         reason = why or "the source changed"
         return Plan(record, Cancel(edited.n, refusal, why), trace=(f"{reason}: cancel consignment {edited.n}",))
     if not refusal:
         return _stand(replace(record, failed=why), order, store, now, trace=(why,))
     hold = Hold(refusal, now, f"consignment {edited.n} was picked or shipped before the change", change)
-    return _stand(record, order, store, now, hold=hold, trace=(f"{refusal}: too late at Jetpack",))
+    refused = record.with_consignment(replace(edited, refusal=hold))
+    return _after(f"{refusal}: too late at Jetpack", order, refused, store, now, catalogue, shipments)
+
+
+def _after(  # noqa: PLR0913, PLR0917 - everything the plan was made from
+    trace: str,
+    order: Order,
+    record: OrderRecord,
+    store: Store,
+    now: datetime,
+    catalogue: Catalogue | None,
+    shipments: Mapping[int, JetpackOrder | None],
+) -> Plan:
+    """Go on with the rest of the order, once it is clear that one consignment stays as it is."""
+    planned = plan(order, record, store, now, catalogue=catalogue, shipments=shipments)
+    return replace(planned, trace=(trace, *planned.trace))
 
 
 def _edit(  # noqa: PLR0913, PLR0917 - everything the plan was made from
@@ -457,25 +501,32 @@ def _edit(  # noqa: PLR0913, PLR0917 - everything the plan was made from
 
 
 def _to_hold_back(order: Order, record: OrderRecord, store: Store) -> Consignment | None:
-    """Find a consignment that is on hold at the source and not at Jetpack, or the other way round."""
+    """Find a consignment that is, or was, on hold at the source: Jetpack's shipments must follow, later ones too."""
     for consignment in record.live:
-        under_way = consignment.state is ConsignmentState.LIVE and not consignment.complete
-        if under_way and _held_at_source(order, consignment, store) != consignment.held_back:
+        under_way = consignment.state is ConsignmentState.LIVE and not (consignment.complete or consignment.refusal)
+        if under_way and (consignment.held_back or _held_at_source(order, record, consignment, store)):
             return consignment
     return None
 
 
-def _held_at_source(order: Order, consignment: Consignment, store: Store) -> bool:
-    if any(part.id == consignment.shipstation_id and part.status == "on_hold" for part in order.shipstation):
+def _held_at_source(order: Order, record: OrderRecord, consignment: Consignment, store: Store) -> bool:
+    parts = _parts(consignment, order, record)
+    if any(part.status == "on_hold" for part in parts):
         return True
-    lines = {line.line_id for line in consignment.lines}
-    return any(
-        fulfillment_order.location_id in store.locations
-        and (fulfillment_order.status == "ON_HOLD" or bool(fulfillment_order.holds))
-        and any(line.line_id in lines and line.remaining > 0 for line in fulfillment_order.lines)
-        for fulfillment_order in order.fulfillment_orders
-        if not fulfillment_order.closed
-    )
+    if consignment.shipstation_id and not parts and consignment.held_back:
+        return True  # a ShipStation order that cannot be read says nothing
+    ours, _ = fulfilled_by_us_and_elsewhere(order, record)
+    at_jetpack = _consigned(record)
+    at_jetpack.subtract(ours)
+    held: Counter[LineId] = Counter()
+    free: Counter[LineId] = Counter()
+    for each in order.fulfillment_orders:
+        if not each.closed and each.location_id in store.locations:
+            stopped = each.status == "ON_HOLD" or bool(each.holds)
+            for line in each.lines:
+                (held if stopped else free)[line.line_id] += line.remaining
+    # Shopify splits what it holds in part: what is free beside it may go.
+    return any(held[line.line_id] and at_jetpack[line.line_id] > free[line.line_id] for line in consignment.lines)
 
 
 def _hold_back(  # noqa: PLR0913, PLR0917 - everything the plan was made from
@@ -485,22 +536,30 @@ def _hold_back(  # noqa: PLR0913, PLR0917 - everything the plan was made from
     now: datetime,
     consignment: Consignment,
     shipments: Mapping[int, JetpackOrder | None],
-) -> Plan:
-    seen = shipments.get(consignment.n)
+    catalogue: Catalogue | None,
+) -> Plan | None:
+    """Let Jetpack's shipments follow a hold at the source. None: they do already."""
+    seen, n = shipments.get(consignment.n), consignment.n
     change = fingerprint(as_seen(order, consignment.shipstation_id))
-    refused = record.hold is not None and record.hold.reason == "edit_refused" and record.hold.change == change
-    if seen is None and not refused:
-        return _stand(record, order, store, now, wake=now + ROUTING_LOOK, trace=("hold: not shown at Jetpack",))
-    if refused or seen is None:
-        return _stand(record, order, store, now, hold=record.hold, trace=("edit_refused: a person decides",))
-    action = HoldBack(consignment.n, seen.unpicked, release=consignment.held_back)
-    if consignment.held_back or (seen.unpicked and not consignment.parcels):
-        word = "released" if consignment.held_back else "put on hold"
-        return Plan(record, action, trace=(f"the source {word} what was forwarded: consignment {consignment.n}",))
-    hold = Hold(
-        "edit_refused", now, f"on hold at the source, but consignment {consignment.n} was picked before", change
-    )
-    return _stand(record, order, store, now, hold=hold, trace=("edit_refused: too late at Jetpack",))
+    if seen is None:
+        if consignment.forwarded_at is not None and now - consignment.forwarded_at < READS_LAG:
+            trace = ("hold: not shown at Jetpack yet",)
+            return _stand(record, order, store, now, wake=now + ROUTING_LOOK, trace=trace)
+        why = f"Jetpack does not show consignment {n}"
+    elif not _held_at_source(order, record, consignment, store):
+        lifted = tuple(each.id for each in seen.changeable)
+        return Plan(record, HoldBack(n, lifted, release=True), trace=(f"the source released consignment {n}",))
+    else:
+        moving = tuple(each.id for each in seen.changeable if each.status != "OnHold")
+        if moving:
+            return Plan(record, HoldBack(n, moving, release=False), trace=(f"the source holds consignment {n}",))
+        if consignment.held_back:
+            return None
+        if seen.changeable:
+            return Plan(record, HoldBack(n, (), release=False), trace=(f"consignment {n} stands at Jetpack already",))
+        why = f"on hold at the source, but consignment {n} was picked before"
+    refused = record.with_consignment(replace(consignment, refusal=Hold("edit_refused", now, why, change)))
+    return _after("edit_refused: too late at Jetpack", order, refused, store, now, catalogue, shipments)
 
 
 def cancelled(consignment: Consignment) -> Consignment:
@@ -514,6 +573,11 @@ def fingerprint(order: Order) -> str:
     parts = [(part.id, part.status) for part in order.shipstation]
     holds = sorted(hold.id for each in order.fulfillment_orders for hold in each.holds)
     return digest([source_hash(order), bool(order.cancelled_at), units, parts, holds])
+
+
+def create_hash(order: Order) -> str:
+    """Hash what a create says of an order, seen as one of its ShipStation orders: the rest cannot have it refused."""
+    return digest([source_hash(order), [(line.id, line.sku, line.current_quantity) for line in order.lines]])
 
 
 def _forward(order: Order, record: OrderRecord, store: Store, now: datetime, catalogue: Catalogue | None) -> Plan:
@@ -531,7 +595,8 @@ def _forward(order: Order, record: OrderRecord, store: Store, now: datetime, cat
         if planned.needs or planned.action:
             return replace(planned, trace=tuple(trace))
         record, stops[part] = planned.record, planned.stop
-    refused = record.hold if any(gate.reason == "rejected_by_jetpack" for gate in stops.values()) else None
+    rejected = dict(record.rejections)
+    refused = next((rejected[part] for part, gate in stops.items() if gate.reason == "rejected_by_jetpack"), None)
     return _stand(record, order, store, now, gates=stops, hold=refused, trace=tuple(trace))
 
 
@@ -545,8 +610,9 @@ def _forward_part(  # noqa: PLR0913, PLR0917 - everything the plan was made from
 ) -> Plan:
     """Plan what passed every gate of its own: on the direct route all of it, else one ShipStation order's."""
     part = ready[0].part
-    if record.hold and record.hold.reason == "rejected_by_jetpack" and record.hold.change == fingerprint(order):
-        return Plan(record, trace=("refused as it is",), stop=Gate(UnitState.HELD, record.hold.reason))
+    rejected = dict(record.rejections).get(part)
+    if rejected and rejected.change == create_hash(order):
+        return Plan(record, trace=("refused as it is",), stop=Gate(UnitState.HELD, rejected.reason, rejected.detail))
     lines = sorted({rest.line_id for rest in ready})
     verdict = evaluate(store.rules, order)
     decision = Decision(verdict.outcome, verdict.rule, verdict.version)
@@ -618,6 +684,7 @@ def _stand(  # noqa: PLR0913 - what was read, and what was decided about it
     held = next((rest.gate for rest in rests if rest.gate.state is UnitState.HELD), None)
     if hold is None and held:
         hold = Hold(held.reason, now, held.detail)
+    hold = hold or next((each.refusal for each in record.live if each.refusal), None)
     if hold is None and any(each.held_back for each in record.live):
         hold = Hold("store_hold", now, "on hold at the source after it was forwarded, and at Jetpack too")
     shown = held or next((rest.gate for rest in rests if not rest.gate.passed), None)

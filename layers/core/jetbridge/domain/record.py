@@ -167,6 +167,8 @@ class Consignment:
     """The ShipStation order it was made from; empty on the direct route."""
     held_back: bool = False
     """We put its shipments on hold at Jetpack, because the source holds what was forwarded."""
+    refusal: Hold | None = None
+    """What could not be changed any more, or Jetpack refused to: not asked again while the source is the same."""
     cancel_asked: bool = False
     """We asked Jetpack to cancel it; only then is a cancelled order there ours to replace."""
     trouble: Hold | None = None
@@ -243,6 +245,8 @@ class OrderRecord:
     writer: Writer | None = None
     """Who tells the shop; None until something is to be told."""
     marks: tuple[ShipStationMark, ...] = ()
+    rejections: tuple[tuple[str, Hold], ...] = ()
+    """Creates that Jetpack refused, by ShipStation order ("" on the direct route): the same is not sent again."""
     seen_hash: str = ""
     """Hash of the source as kept in the snapshot."""
     attempts: int = 0
@@ -293,7 +297,10 @@ class OrderRecord:
             if parcel.number and parcel.state in {ParcelState.ANNOUNCED, ParcelState.DELIVERED}
         }
         consigned = {each.shipstation_id for each in self.live}
-        rest = next(iter(told.values()), "") if all(each.complete for each in self.live) else ""
+        here = {UnitState.WAITING, UnitState.HELD, UnitState.EXCLUDED}
+        gone = all(each.complete for each in self.live) and not any(n and state in here for state, n in self.others)
+        numbers = [each.number for each in self.parcels if each.number and each.state is ParcelState.ANNOUNCED]
+        rest = next(reversed(numbers), next(iter(told.values()), "")) if gone else ""
         owed = ((part, told.get(part, "" if part in consigned else rest)) for part in self.parts)
         marked = {each.shipstation_id for each in self.marks if each.state is not MarkState.MARKING}
         return tuple((part, number) for part, number in owed if number and part not in marked)
@@ -312,8 +319,9 @@ class OrderRecord:
         return replace(self, consignments=ordered)
 
     def without_consignment(self, n: int) -> OrderRecord:
-        """Take out a consignment of which nothing exists anywhere."""
-        return replace(self, consignments=tuple(each for each in self.consignments if each.n != n))
+        """Take out a consignment of which nothing exists anywhere; without any, the route is open again."""
+        others = tuple(each for each in self.consignments if each.n != n)
+        return replace(self, consignments=others, route=self.route if others else None)
 
     @property
     def live(self) -> tuple[Consignment, ...]:
@@ -414,7 +422,7 @@ def _track_by(record: OrderRecord, now: datetime) -> datetime | None:
     """Say when Jetpack must be looked at: until every unit there was delivered, or has long been on its way."""
     followed = [each for each in record.live if each.state is ConsignmentState.LIVE]
     marking = {mark.shipstation_id: mark.until or now for mark in record.marks if mark.state is MarkState.MARKING}
-    telling = [*marking.values(), *(now for part, _ in record.owed_marks if part not in marking)]
+    telling = [marking.get(part, now) for part, _ in record.owed_marks]
     if all(each.complete and all(parcel.done for parcel in each.parcels) for each in followed) and not telling:
         return None
     telling += [parcel.until or now for parcel in record.parcels if parcel.state is ParcelState.ANNOUNCING]

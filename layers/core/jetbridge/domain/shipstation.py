@@ -173,3 +173,19 @@ def as_seen(order: Order, part_id: str) -> Order:
         shipping_address=part.ship_to or order.shipping_address,
         tags=tuple(dict.fromkeys((*order.tags, *part.tags))),
     )
+
+
+def split_off(part_id: str, order: Order, consigned: frozenset[str]) -> tuple[ShipStationOrder, ...]:
+    """Give the ShipStation orders split off one, near or far, that have no consignment of their own (`consigned`)."""
+    known = {part.id: part for part in order.shipstation}
+
+    def leads_here(part: ShipStationOrder) -> bool:
+        for _ in known:  # no longer than the chain can be, should it run in a circle
+            if part.parent_id == part_id:
+                return True
+            if part.parent_id not in known:
+                return False
+            part = known[part.parent_id]
+        return False
+
+    return tuple(part for part in order.shipstation if part.id not in consigned and leads_here(part))

@@ -19,6 +19,7 @@ from jetbridge.domain.planning import (
     Plan,
     Resolve,
     cancelled,
+    create_hash,
     fingerprint,
     intended,
     plan,
@@ -40,19 +41,23 @@ from jetbridge.use_cases.looking import LOOK_AGAIN, SOURCE_MARGIN, Look, Looked,
 from jetbridge.use_cases.shipstation_book import ShipStationBook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from jetbridge.domain.order import Catalogue, JetpackOrder, Order
     from jetbridge.domain.planning import Action
     from jetbridge.domain.record import ConsignedLine
+    from jetbridge.domain.ship_options import Method
     from jetbridge.domain.shipstation import ShipStationOrder
-    from jetbridge.domain.store import ShipStationConnection, Store
+    from jetbridge.domain.store import Store
     from jetbridge.messages import WakeUp
-    from jetbridge.ports import Change, OrderRecords, Partners, Shop, StoreSettings, Warehouse
+    from jetbridge.ports import Change, KeptShipStationOrder, OrderRecords, Partners, Shop, StoreSettings, Warehouse
 
 BY = "forward_order"
 STEPS = 12
 """A look takes a few steps (read catalogue, create, settle). More means the plan goes in circles: a bug."""
+
+HALF_SENT = "half"
+"""Stands for what no source can hash to."""
 
 BELIEVE_DUPLICATE = timedelta(minutes=10)
 """How long to look for an order Jetpack says exists before calling a person (DESIGN section 7)."""
@@ -99,7 +104,7 @@ class _Forwarding:
         if part_id := self._part_id():
             if store.shipstation is None or Route.SHIPSTATION not in store.routes:
                 return look.finish("unknown_store", None)
-            return self._from_shipstation(store, store.shipstation, part_id)
+            return self._from_shipstation(store, part_id)
         record = self.records.read(store.slug, OrderId(wake_up.id)) if wake_up.subject == "order" else None
         if record and look.already_seen(record.looked_at, SOURCE_MARGIN, record.forward_at):
             return look.finish("already_seen", record)
@@ -126,29 +131,39 @@ class _Forwarding:
 
     # -- the other book ----------------------------------------------------------------------------------------
 
-    def _from_shipstation(self, store: Store, connection: ShipStationConnection, part_id: str) -> Looked:
+    def _from_shipstation(self, store: Store, part_id: str) -> Looked:  # noqa: PLR0911 - one return a way to end early
         """Look at the order that an order of ShipStation is, or is a part of."""
-        look = self.look
+        look, slug = self.look, store.slug
         book = ShipStationBook(look, store)
-        record: OrderRecord | None = None
+        # Asked before the part is read: what is read and kept must also be acted on.
+        known = self.records.read_shipstation_order(slug, part_id)
+        before = self.records.read(slug, known.order_id) if known and known.order_id else None
+        if before and self._known_already(before, part_id):
+            return look.finish("already_seen", before)
         try:
             kept = book.part(part_id, caused=look.wake_up.subject == "shipstation_order")
-            if kept is None or kept.order.store_id != connection.store_id:
-                # Deleted, or of another marketplace, which is none of ours to forward.
-                return self._unidentified_gone(store, part_id)
-            order_id, order = book.identify(kept)
-            if order_id is None:
-                return self._unidentified(store, kept.order)
-            self._identified(store, part_id, order_id)
-            found = self.records.read(store.slug, order_id)
-            if found and self._known_already(found, part_id):
-                return look.finish("already_seen", found)
-            if found and found.route is Route.DIRECT:
-                return self._came_second(book, found, part_id)
-            record = found or OrderRecord(store.slug, order_id)
-            # From here on the order is known to have this part, however the look ends.
-            record = replace(record, parts=tuple(dict.fromkeys((*record.parts, part_id))))
-            order = order or look.partners.shop(store).read_order(order_id)
+            order_id, order = book.identify(kept) if kept else (None, None)
+        except PartnerError as error:
+            return self._source_failed(store, None, error)
+        if kept is None:
+            return self._unidentified_gone(store, part_id)
+        if order_id is None:
+            return self._unidentified(store, kept.order)
+        self._identified(store, part_id, order_id)
+        found = self.records.read(slug, order_id)
+        if found and found.route is Route.DIRECT:
+            return self._came_second(book, found, part_id)
+        if found and found.mark(part_id) and kept.order.status == "shipped":
+            return look.finish("already_seen", found)  # changed by nothing but our own mark
+        return self._with_part(store, book, kept, found or OrderRecord(slug, order_id), order)
+
+    def _with_part(
+        self, store: Store, book: ShipStationBook, kept: KeptShipStationOrder, stored: OrderRecord, order: Order | None
+    ) -> Looked:
+        """Look at an order known to have this part; from here on it is remembered, however the look ends."""
+        record = replace(stored, parts=tuple(dict.fromkeys((*stored.parts, kept.order.id))))
+        try:
+            order = order or self.look.partners.shop(store).read_order(record.order_id)
             if order is not None:
                 order = book.beside(order, record, kept)
                 self.shipstation_read_at = book.read_at
@@ -156,19 +171,18 @@ class _Forwarding:
             looked = self._source_failed(store, record, error)
         else:
             if order is None:
-                return self._source_gone(store, found)
+                return self._source_gone(store, stored if stored.version else None)
             looked = self._advance(store, order, record)
-        if record:
-            book.remember(record.order_id)
+        book.remember(record.order_id)
         return looked
 
     def _known_already(self, record: OrderRecord, part_id: str) -> bool:
-        """Whether this part was read since, or is changed by nothing but our own mark."""
+        """Whether this part was read and acted on since."""
         look = self.look
         seen_at = record.shipstation_looked_at
         due = record.forward_at is not None and record.forward_at <= look.began
         seen = seen_at is not None and datetime.fromtimestamp(look.wake_up.seen_at, UTC) <= seen_at
-        return part_id in record.parts and not due and (seen or record.mark(part_id) is not None)
+        return part_id in record.parts and not due and seen
 
     def _came_second(self, book: ShipStationBook, record: OrderRecord, part_id: str) -> Looked:
         """Note an order of ShipStation's that the direct route forwarded before: it is sent once."""
@@ -334,13 +348,22 @@ class _Forwarding:
         written = self.look.write(record)
         hold = written.hold
         if hold and hold.reason == "unmapped_ship_option" and hold != stored.hold:
-            look.settings.note_method(written.store, normalized(order.shipping_method), look.began)
+            for method in _unmapped(order, look.settings.store(written.store)):
+                look.settings.note_method(written.store, method, look.began)
         return written
 
     def _settings_moved(self, store: Store, record: OrderRecord) -> bool:
         """Whether settings changed while the order was being held because of them (DESIGN section 6)."""
         held_by_settings = record.hold is not None and record.hold.reason in LIFTED_BY_SETTINGS
         return held_by_settings and self.look.settings.version(store.slug) != store.version
+
+
+def _unmapped(order: Order, store: Store | None) -> Iterator[Method]:
+    """Name the shipping methods of an order, in either book, that no mapping names."""
+    views = [as_seen(order, part.id) for part in order.shipstation] or [order]
+    for method in dict.fromkeys(normalized(view.shipping_method) for view in views):
+        if store is None or method not in store.ship_options:
+            yield method
 
 
 def _closed(stand_in: OrderRecord, why: str) -> OrderRecord:
@@ -494,10 +517,14 @@ class _Act:
             return self._look_again(record, n, refused=True)
         look.did.append(f"Jetpack refused {reference}")
         view = as_seen(self.order, record.consignment(n).shipstation_id)
-        hold = Hold("rejected_by_jetpack", look.clock(), words, fingerprint(view))
+        hold = Hold("rejected_by_jetpack", look.clock(), words, create_hash(view))
+
+        part = record.consignment(n).shipstation_id
 
         def withdrawn(current: OrderRecord) -> OrderRecord:
-            return standing(current.without_consignment(n), self.order, self.store, look.clock(), hold=hold)
+            others = tuple(each for each in current.rejections if each[0] != part)
+            current = replace(current.without_consignment(n), rejections=(*others, (part, hold)))
+            return standing(current, self.order, self.store, look.clock(), hold=hold)
 
         return look.merge(record, withdrawn)
 
@@ -583,7 +610,7 @@ class _Act:
                 return look.settle(replace(current, failed=action.why))
             view = as_seen(self.order, consignment.shipstation_id)
             hold = Hold(action.refusal, look.clock(), detail, fingerprint(view))
-            return look.settle(replace(current, hold=continued(hold, current.hold)))
+            return self._keep_refusal(current, action.n, hold)
 
         return look.merge(record, refused)
 
@@ -655,7 +682,9 @@ class _Act:
     ) -> OrderRecord:
         look, consignment = self.look, record.consignment(n)
         intent = Intent(word, BY, look.intent_end(), consignment.reference, look.clock())
-        intended = record.with_consignment(replace(consignment, intent=intent))
+        # Half an edit may be done when it fails: until all of it is, what Jetpack has is not what was sent.
+        sent = HALF_SENT if word == "edit" else consignment.sent_hash
+        intended = record.with_consignment(replace(consignment, intent=intent, sent_hash=sent))
         record = look.write(look.settle(replace(intended, looked_at=look.began)))
         try:
             refused = [each.reason for each in change() if not each.done]
@@ -682,10 +711,14 @@ class _Act:
         hold = Hold("edit_refused", look.clock(), detail, fingerprint(as_seen(self.order, consignment.shipstation_id)))
 
         def kept(current: OrderRecord) -> OrderRecord:
-            current = self._without_intent(current, n)
-            return look.settle(replace(current, hold=continued(hold, current.hold)))
+            return self._keep_refusal(self._without_intent(current, n), n, hold)
 
         return look.merge(record, kept)
+
+    def _keep_refusal(self, record: OrderRecord, n: int, hold: Hold) -> OrderRecord:
+        """Note on the consignment what Jetpack refused, and show it."""
+        refused = record.with_consignment(replace(record.consignment(n), refusal=hold))
+        return self.look.settle(replace(refused, hold=continued(hold, refused.hold)))
 
     def _without_intent(self, record: OrderRecord, n: int) -> OrderRecord:
         return self.look.settle(record.with_consignment(replace(record.consignment(n), intent=None)))

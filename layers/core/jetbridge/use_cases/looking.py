@@ -111,8 +111,6 @@ class Look:
         now = self.clock()
         if isinstance(error, CredentialsRejectedError):
             hold = Hold("connection_broken", now, f"{error.partner or 'the partner'} refuses our credentials")
-            if record.hold and record.hold.change:
-                hold = record.hold  # what a partner refused for good must not be asked again
             held = settled(replace(record, hold=continued(hold, record.hold)), now, looked=self.way)
             return looking_again(held, self.way, now + HELD_LOOK)
         after = None

@@ -77,7 +77,7 @@ def note_data_request(wake_up: WakeUp, *, records: OrderRecords, clock: Callable
     record = records.read(wake_up.store, OrderId(wake_up.id))
     if record is None:
         return False
-    did = ("the customer asks for their data: we hold the order as Shopify shows it, and nothing else",)
+    did = ("the customer asks for their data: we hold the order as Shopify and ShipStation show it, no more",)
     event = TimelineEvent(clock(), "sweep_orders", wake_up.cause, record.status, did)
     records.note(record.store, record.order_id, event)
     return True

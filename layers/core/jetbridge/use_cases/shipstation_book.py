@@ -13,6 +13,7 @@ from jetbridge.domain.gates import NOT_IMPORTED_LOOK
 from jetbridge.domain.record import Status
 from jetbridge.domain.shipstation import same_name, shopify_id_of
 from jetbridge.domain.store import Route
+from jetbridge.errors import PartnerError
 from jetbridge.ports import KeptShipStationOrder
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class ShipStationBook:
             return kept
         at = look.clock()
         order = look.partners.desk(self.store).read_order(shipstation_id)
-        if order is None:
-            return None
+        if order is None or self.store.shipstation is None or order.store_id != self.store.shipstation.store_id:
+            return None  # another marketplace's is not ours to keep
         self.records.keep_shipstation_order(self.store.slug, order, None, at)
         return KeptShipStationOrder(order, at, kept.order_id if kept else None)
 
@@ -98,10 +99,18 @@ class ShipStationBook:
             if shipstation_id not in parts and (kept := self.part(shipstation_id, caused=False)):
                 parts[shipstation_id] = kept
         if not parts and self.look.began - order.created_at >= NOT_IMPORTED_LOOK and not order.cancelled_at:
-            parts = {kept.order.id: kept for kept in self._search(order)}
+            parts = {kept.order.id: kept for kept in self._found(order)}
         self.read_at = min((kept.at for kept in parts.values()), default=None)
         oldest_first = sorted(parts.values(), key=lambda kept: (len(kept.order.id), kept.order.id))
         return replace(order, shipstation=tuple(kept.order for kept in oldest_first))
+
+    def _found(self, order: Order) -> list[KeptShipStationOrder]:
+        try:
+            return self._search(order)
+        except PartnerError:
+            if Route.DIRECT not in self.store.routes:
+                raise
+            return []  # nobody said that it is there, and the direct route does not need it
 
     def _search(self, order: Order) -> list[KeptShipStationOrder]:
         """Ask for an order nobody told us of: a lost webhook and a sweep that missed it cost minutes."""

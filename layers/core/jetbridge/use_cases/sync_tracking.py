@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.parcels import (
     fulfillment_of,
+    holds_all,
     missing_at_jetpack,
     still_to_announce,
     unannounced,
@@ -162,7 +163,7 @@ class _Tracking:
         waiting = list(unannounced(record, now))
         if waiting:
             if record.route is Route.SHIPSTATION and record.writer is None:
-                record = replace(record, writer=writer_of(record, seen))
+                record = replace(record, writer=self._writer(store, record, seen))
             return self._announce(store, look.settle(record), waiting)
         if self._marks_due(record, now):
             record = look.settle(_succeeded(record))
@@ -173,6 +174,20 @@ class _Tracking:
         if unchanged(stored, record, now):
             return look.finish("unchanged", stored)
         return look.finish("looked", self.look.write(record))
+
+    def _writer(self, store: Store, record: OrderRecord, seen: dict[int, JetpackOrder | None]) -> Writer:
+        """Choose who tells the shop. What ShipStation has now decides: it may have been split or merged since."""
+        writer = writer_of(record, seen)
+        if writer is Writer.SHIPSTATION:
+            (consignment,) = record.live
+            try:
+                part = self.look.partners.desk(store).read_order(consignment.shipstation_id)
+            except PartnerError as error:
+                self.look.did.append(f"ShipStation not read, so we tell the shop: {type(error).__name__}")
+                return Writer.SHOPIFY
+            if part is None or not holds_all(part, consignment):
+                return Writer.SHOPIFY
+        return writer
 
     def _look_once_more(self, stored: OrderRecord, record: OrderRecord) -> OrderRecord:
         """Jetpack's reads lag: a webhook that changed nothing is believed only after a later look."""

@@ -48,6 +48,10 @@ class ShipStationTelling:
         ours: Waiting = []
         for consignment, parcel in waiting:
             mark = record.mark(consignment.shipstation_id)
+            if mark and mark.number != parcel.number and not parcel.told and _unproven(record, mark):
+                # Nobody can say yet what the shop was told: a later parcel waits for the first.
+                record = self._wait(record, consignment, parcel)
+                continue
             if parcel.told or (mark and mark.number != parcel.number):
                 ours.append((consignment, parcel))
                 continue
@@ -55,6 +59,10 @@ class ShipStationTelling:
             if record.writer is Writer.SHOPIFY:
                 ours.append((consignment, parcel))
         return record, ours
+
+    def _wait(self, record: OrderRecord, consignment: Consignment, parcel: Parcel) -> OrderRecord:
+        look, later = self.look, replace(parcel, until=self.look.clock() + LOOK_AGAIN)
+        return look.merge(record, lambda now: look.settle(_with(now, consignment, later)))
 
     def _tell_first(
         self, record: OrderRecord, consignment: Consignment, parcel: Parcel, mark: ShipStationMark | None
@@ -141,6 +149,12 @@ class ShipStationTelling:
 
     def _set(self, record: OrderRecord, mark: ShipStationMark) -> OrderRecord:
         return self.look.merge(record, lambda now: self.look.settle(now.with_mark(mark)))
+
+
+def _unproven(record: OrderRecord, mark: ShipStationMark) -> bool:
+    """Whether ShipStation is still to tell the shop of the parcel it was marked with."""
+    first = (each for each in record.parcels if each.number == mark.number)
+    return record.writer is Writer.SHIPSTATION and any(each.state is ParcelState.ANNOUNCING for each in first)
 
 
 def _with(record: OrderRecord, consignment: Consignment, parcel: Parcel) -> OrderRecord:
