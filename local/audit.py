@@ -90,7 +90,7 @@ def audit(
         current = sum(line["current"] for line in order["lines"] if line["requires_shipping"])
         gone = 0 if order["cancelled"] else current
         result.note("doubled", name, there.units - max(gone, sum(there.shipped.values())), "more than the order holds")
-        _compare_waiting(result, order, ours, there, name)
+        _compare_waiting(result, order, record, there, name)
         if not (order["cancelled"] and record.needs_person):
             # A parcel that left before its order was cancelled cannot be told to the shop: a person knows of it.
             _compare_parcels(result, order, there, name)
@@ -116,13 +116,16 @@ def _jetpack_by_order(jetpack: Mapping[str, Any], store: str, result: Audit) -> 
 
 
 def _compare_waiting(
-    result: Audit, order: Mapping[str, Any], ours: Mapping[UnitState, int], there: _AtJetpack, name: str
+    result: Audit, order: Mapping[str, Any], record: OrderRecord, there: _AtJetpack, name: str
 ) -> None:
     """Units the shop would have shipped now must be at Jetpack, or stand in our book with a reason."""
     shippable = sum(line["shippable"] for line in order["lines"])
     unshipped = there.units - sum(there.shipped.values())
     untold = sum(there.shipped.values()) - sum(line["fulfilled_units"] for line in order["lines"])
+    ours = units_by_state(record)
     explained = unshipped + max(0, untold) + ours[UnitState.WAITING] + ours[UnitState.HELD]
+    if record.reason == "cancelled_in_shipstation":  # which the shop does not hear of
+        explained += ours[UnitState.EXCLUDED]
     result.note("lost", name, shippable - explained, "the shop waits for them and nobody says why")
 
 

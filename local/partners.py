@@ -63,14 +63,18 @@ def connected_store(  # noqa: PLR0913 - what kind of shop
         restore_rate=restored,
     )
     jetpack = JetpackSimulator(seed=seed, rate_limit_per_minute=limit)
-    shipstation = ShipStationSimulator(
-        shop=shop,
-        seed=seed,
-        rate_limit=None if busy else 40,
-        import_every=IMPORT_SECONDS if in_the_middle else None,
-        notify_delay_seconds=2.0,
+    shipstation = (
+        ShipStationSimulator(
+            shop=shop,
+            seed=seed,
+            rate_limit=None if busy else 40,
+            import_every=IMPORT_SECONDS,
+            notify_delay_seconds=2.0,
+        )
+        if in_the_middle
+        else None
     )
-    with shop, jetpack, shipstation if in_the_middle else contextlib.nullcontext():
+    with shop, jetpack, shipstation or contextlib.nullcontext():
         for sku in SKUS:
             # The shop was not told of the last delivery yet: the first stock push has something to do.
             shop.add_product(sku, on_hand=on_hand - 20)
@@ -83,13 +87,13 @@ def connected_store(  # noqa: PLR0913 - what kind of shop
             shopify_client_secret=shop.client_secret,
             jetpack_url=jetpack.url,
             jetpack_token=jetpack.token,
-            shipstation_url=shipstation.url if in_the_middle else "",
-            shipstation_key=shipstation.api_key,
-            shipstation_secret=shipstation.api_secret,
+            shipstation_url=shipstation.url if shipstation else "",
+            shipstation_key=shipstation.api_key if shipstation else "",
+            shipstation_secret=shipstation.api_secret if shipstation else "",
         )
         store = connect_store(stack, slug, given, ship_options=SHIP_OPTIONS)
         _accept_stored_events(stack, slug)
-        yield ConnectedStore(shop, jetpack, store, shipstation if in_the_middle else None)
+        yield ConnectedStore(shop, jetpack, store, shipstation)
 
 
 def _accept_stored_events(stack: LocalStack, slug: str) -> None:

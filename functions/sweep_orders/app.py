@@ -38,7 +38,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
     for each in swept:
         log = WORKER.logger.warning if each.failed else WORKER.logger.info
         log("swept", extra={"task": each.task, "woken": each.woken, "failed": each.failed})
-        WORKER.metrics.add_metric(name="SweepWoken", unit="Count", value=each.woken)
+        if each.task not in {"redacted", "data_request"}:
+            WORKER.metrics.add_metric(name="SweepWoken", unit="Count", value=each.woken)
         WORKER.metrics.add_metric(name="SweepFailed", unit="Count", value=len(each.failed))
     WORKER.close()
     return dict(response) or {"woken": sum(each.woken for each in swept)}

@@ -369,3 +369,13 @@ def test_what_we_asked_to_cancel_and_later_see_cancelled_is_sent_anew_if_wanted(
     bridge.settle(200)
     assert bridge.record().status is Status.FORWARDED
     assert bridge.units_at_jetpack() == {"TEA-250": 3, "JAM-1": 1}
+
+
+def test_a_parcel_that_arrived_before_it_was_told_of_is_soon_known_as_delivered() -> None:
+    bridge = forwarded()
+    bridge.the_warehouse.ship("70000001", "1Z1")
+    bridge.the_warehouse.deliver("70000001")
+    bridge.track()
+    assert bridge.record().status is Status.SHIPPED
+    bridge.settle(3)
+    assert bridge.record().status is Status.DELIVERED

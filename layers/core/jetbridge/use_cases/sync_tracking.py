@@ -85,6 +85,8 @@ class _Tracking:
     def __init__(self, look: Look) -> None:
         self.look = look
         self.records = look.records
+        self.delivered: frozenset[str] = frozenset()
+        """Shipments that arrived already, as this look saw them."""
 
     def run(self) -> Looked:  # noqa: PLR0911 - one return a way to end early
         look, wake_up = self.look, self.look.wake_up
@@ -150,6 +152,8 @@ class _Tracking:
     def _advance(self, store: Store, stored: OrderRecord, seen: dict[int, JetpackOrder | None]) -> Looked:
         look, now = self.look, self.look.clock()
         record = stored
+        shipments = (each for order in seen.values() if order for each in order.shipments)
+        self.delivered = frozenset(each.id for each in shipments if each.delivered)
         for n, jetpack_order in seen.items():
             consignment = next((each for each in record.live if each.n == n), None)
             if consignment is None or consignment.state is not ConsignmentState.LIVE:
@@ -231,7 +235,7 @@ class _Tracking:
         if record.writer is Writer.SHIPSTATION:
             record, waiting = ShipStationTelling(look, store).tell(record, waiting)
             if not waiting:
-                return look.finish("looked", record)
+                return look.finish("looked", self._arrived(record))
         shop = look.partners.shop(store)
         try:
             order = shop.read_order(record.order_id)
@@ -251,8 +255,16 @@ class _Tracking:
                 current = self._told(current, n, parcel)
             return look.settle(_succeeded(current))
 
-        record = look.merge(record, merged)
+        record = self._arrived(look.merge(record, merged))
         return look.finish("looked", self._mark(store, record))
+
+    def _arrived(self, record: OrderRecord) -> OrderRecord:
+        """Come back soon for a parcel that had arrived before it was told of: nothing else will wake us."""
+        told = (each.shipment_id for each in record.parcels if each.state is ParcelState.ANNOUNCED)
+        if self.delivered.isdisjoint(told):
+            return record
+        again = self.look.clock() + LOOK_AGAIN
+        return self.look.merge(record, lambda now: looking_again(now, NextLook.TRACK, again))
 
     def _marks_due(self, record: OrderRecord, now: datetime) -> bool:
         marks = (record.mark(part) for part, _ in record.owed_marks)
