@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 REPORT = Path(".demo/report.json")
 PER_SECOND = 1.0
-SETTLE_SECONDS = 150.0
+SETTLE_SECONDS = 240.0
 TICKS = {"due": 4.0, "changed": 20.0}
 """A day in minutes: the schedules of one and five minutes come this many seconds apart."""
 

@@ -86,6 +86,8 @@ consignments = st.builds(
     intent=st.none() | intents,
     parcels=tuples_of(parcels),
     shipstation_id=texts,
+    held_back=st.booleans(),
+    refusal=st.none() | holds,
     cancel_asked=st.booleans(),
     trouble=st.none() | holds,
 )
@@ -112,6 +114,7 @@ order_records = st.builds(
     parts=tuples_of(digits),
     writer=st.none() | st.sampled_from(Writer),
     marks=tuples_of(marks),
+    rejections=tuples_of(st.tuples(texts, holds)),
     shipstation_looked_at=st.none() | moments,
     seen_hash=texts,
     attempts=quantities,

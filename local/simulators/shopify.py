@@ -11,7 +11,6 @@ import re
 import threading
 import urllib.parse
 from decimal import Decimal
-from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphql import ExecutionResult, OperationDefinitionNode, default_field_resolver, execute, get_operation_ast
@@ -36,7 +35,6 @@ from local.simulators.shopify_webhooks import MOST_FAILURES, RestBodies, Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from http.server import BaseHTTPRequestHandler
 
     from graphql import GraphQLResolveInfo
 
@@ -358,14 +356,6 @@ class ShopifySimulator(Merchant, Simulator):
             with self.lock:
                 self.store.outbox.give_up(delivery.url, delivery.topic)
         super()._post(delivery, delay * self.retry_pace if failures else delay, attempt)
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        """Let the Date header go by the simulator's clock."""
-
-        def date(_handler: object, _timestamp: float | None = None) -> str:
-            return format_datetime(self.now(), usegmt=True)
-
-        return type("Handler", (super()._handler(),), {"date_time_string": date})
 
     def uninstall(self) -> None:
         """Let the merchant remove the app: the tokens die first, then app/uninstalled goes out."""

@@ -278,3 +278,15 @@ def test_an_app_that_is_gone_gets_no_token(simulator: ShopifySimulator) -> None:
     with pytest.raises(CredentialsRejectedError) as caught:
         shop.orders_named("#1")
     assert caught.value.code == "app_not_installed"
+
+
+def test_a_secret_that_was_just_replaced_is_read_again_before_it_is_believed(shopify: Shopify) -> None:
+    def replaced(again: bool) -> Mapping[str, str]:  # noqa: FBT001 - as the port has it
+        return {**CLIENT, "client_secret": "shpss_ada_0002" if again else "shpss_ada_0001"}
+
+    tokens = ShopifyTokens(ShopifyConnection(SHOP, f"https://{SHOP}"), replaced, production=True)
+    shopify.network.post(URL, status=400, json={"error": "invalid_client"})
+    shopify.grants("shpat_new")
+    assert tokens(False) == "shpat_new"  # noqa: FBT003 - as the port has it
+    sent = [parse_qs(str(call.request.body))["client_secret"][0] for call in shopify.network.calls]
+    assert sent == ["shpss_ada_0001", "shpss_ada_0002"]

@@ -24,3 +24,14 @@ def stack() -> Iterator[LocalStack]:
         yield running
         leaks = leaks_in(running)
         assert not leaks, "\n".join(map(str, leaks))
+
+
+@pytest.fixture(scope="module")
+def clean_tables(stack: LocalStack) -> Iterator[None]:
+    """Leave the session's stack to other modules as it was."""
+    yield
+    dynamodb = stack.client("dynamodb")
+    for table in (stack.outputs[f"{name}TableName"] for name in ("Orders", "Settings", "Runtime")):
+        for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})

@@ -198,7 +198,7 @@ def test_a_stored_webhook_is_whole_and_was_signed_when_it_was_sent(
 
 
 @pytest.fixture(scope="module")
-def connected(stack: LocalStack) -> Iterator[ConnectedStore]:
+def connected(stack: LocalStack, clean_tables: None) -> Iterator[ConnectedStore]:  # noqa: ARG001 - emptied behind it
     """Both partners and the store `demo`. They send no webhooks: here every event comes from a file."""
     with connected_store(stack) as store:
         stage = stack.environment("ReceiveWebhook")["STAGE"]
@@ -206,16 +206,6 @@ def connected(stack: LocalStack) -> Iterator[ConnectedStore]:
         store.shop.webhook_faults = store.jetpack.webhook_faults = WebhookFaults(drop=1)
         yield store
         wait_until(lambda: not any(stack.queue_depths().values()), "every wake-up has been worked")
-        _empty_tables(stack)
-
-
-def _empty_tables(stack: LocalStack) -> None:
-    """Leave the session's stack to other tests as it was."""
-    dynamodb = stack.client("dynamodb")
-    for table in (stack.outputs[f"{name}TableName"] for name in ("Orders", "Settings", "Runtime")):
-        for page in dynamodb.get_paginator("scan").paginate(TableName=table):
-            for item in page["Items"]:
-                dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from local.simulators.server import Request, Response
     from local.stack import LocalStack
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.enable_socket]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.enable_socket,
+    pytest.mark.usefixtures("clean_tables"),
+]
 
 SLUG = "main-job"
 PATIENCE_SECONDS = 60

@@ -8,39 +8,24 @@ from datetime import timedelta
 import pytest
 
 from jetbridge.domain.identifiers import OrderId
-from jetbridge.domain.order import Address, Order
+from jetbridge.domain.order import Address
 from jetbridge.domain.record import MarkState, Status, UnitState, Writer, units_by_state
 from jetbridge.domain.shipstation import ShipStationLine, stand_in_for
 from jetbridge.domain.store import Route
 from jetbridge.errors import CredentialsRejectedError, OutcomeUnknownError, PartnerUnavailableError
-from tests.bridge import Bridge
-from tests.builders import ADDRESS, MINUTE, ORDER_ID, STORE, a_line, a_part, an_order, on_shipstation
+from tests.builders import MINUTE, ORDER_ID, STORE, a_part
 from tests.fake_partners import Fault
-
-PART = "800000001"
-SECOND = "800000002"
-BOTH = frozenset(Route)
-
-
-def the_order() -> Order:
-    return an_order(a_line(quantity=3), a_line("JAM-1", n=2))
-
-
-def bridged(order: Order | None = None, *, routes: frozenset[Route] | None = None) -> Bridge:
-    """A shop with one order, and ShipStation beside it, which has not imported it yet."""
-    bridge = Bridge(on_shipstation(routes=routes) if routes else on_shipstation())
-    bridge.put(order or the_order())
-    return bridge
-
-
-def forwarded(*parcels: dict[str, int]) -> Bridge:
-    bridge = bridged()
-    if parcels:
-        bridge.the_warehouse.split = lambda _: parcels
-    bridge.imported(a_part(bridge.order))
-    bridge.pass_time(2 * MINUTE)
-    return bridge
-
+from tests.shipstation_orders import (
+    BOTH,
+    CORRECTED,
+    PART,
+    SECOND,
+    bridged,
+    forwarded,
+    import_split,
+    statuses,
+    the_order,
+)
 
 # -- which order it is ----------------------------------------------------------------------------------------
 
@@ -116,6 +101,7 @@ def test_an_order_of_another_marketplace_is_none_of_ours() -> None:
     looked = bridge.forward(bridge.wake(PART, subject="shipstation_order"))
     assert looked.outcome == "foreign_order"
     assert not bridge.records.records
+    assert bridge.records.read_shipstation_order(STORE, PART) is None
 
 
 def test_a_source_that_fails_leaves_an_order_that_comes_back_by_itself() -> None:
@@ -225,10 +211,7 @@ def test_lines_without_shopifys_ids_are_matched_by_sku_and_discounts_are_no_good
 
 def test_a_split_order_is_two_consignments_of_one_record_each_by_its_own_method() -> None:
     bridge = bridged()
-    whole = a_part(bridge.order)
-    tea = replace(whole, lines=whole.lines[:1])
-    jam = replace(whole, id=SECOND, lines=whole.lines[1:], method="Express", parent_id=PART, key="split-1")
-    bridge.imported(tea, jam)
+    import_split(bridge, second={"method": "Express", "key": "split-1"})
     first, second = bridge.the_warehouse.received.values()
     assert (first.reference, second.reference) == (f"{STORE}:{ORDER_ID}:1", f"{STORE}:{ORDER_ID}:2")
     assert (first.ship_option, second.ship_option) == ("Standard", "Expedited")
@@ -246,9 +229,7 @@ def test_a_split_after_forwarding_sends_nothing_twice() -> None:
 
 def test_one_part_on_hold_does_not_hold_the_other() -> None:
     bridge = bridged()
-    whole = a_part(bridge.order)
-    held = replace(whole, lines=whole.lines[:1], status="on_hold")
-    bridge.imported(held, replace(whole, id=SECOND, lines=whole.lines[1:]))
+    import_split(bridge, first={"status": "on_hold"})
     assert bridge.units_at_jetpack() == {"JAM-1": 1}
     assert bridge.record().status is Status.HELD
     bridge.the_desk.release(PART)
@@ -270,7 +251,7 @@ def test_an_order_cancelled_in_shipstation_is_taken_back_and_comes_again_when_re
 
 def test_an_address_corrected_in_shipstation_is_found_by_the_sweep() -> None:
     bridge = forwarded()
-    bridge.the_desk.change(PART, ship_to=replace(ADDRESS, address1="2 New St"))
+    bridge.the_desk.change(PART, ship_to=CORRECTED)
     bridge.settle(10)
     assert bridge.the_warehouse.addresses["70000001"][0].address1 == "2 New St"
     assert bridge.units_at_jetpack() == {"TEA-250": 3, "JAM-1": 1}
@@ -280,13 +261,11 @@ def test_an_order_put_on_hold_in_shipstation_is_held_at_jetpack_and_released() -
     bridge = forwarded()
     bridge.the_desk.hold(PART)
     bridge.settle(10)
-    (order,) = bridge.the_warehouse.orders.values()
-    assert [each.status for each in order.shipments] == ["OnHold"]
+    assert statuses(bridge) == ["OnHold"]
     assert bridge.record().status is Status.HELD
     bridge.the_desk.release(PART)
     bridge.settle(10)
-    (order,) = bridge.the_warehouse.orders.values()
-    assert [each.status for each in order.shipments] == ["Processing"]
+    assert statuses(bridge) == ["Processing"]
     assert bridge.record().status is Status.FORWARDED
 
 
@@ -345,11 +324,7 @@ def test_two_parcels_are_told_to_shopify_and_shipstation_is_marked_with_the_firs
 
 def test_a_split_order_is_told_to_shopify_and_each_part_is_marked_with_its_own_number() -> None:
     bridge = bridged()
-    whole = a_part(bridge.order)
-    bridge.imported(
-        replace(whole, lines=whole.lines[:1]), replace(whole, id=SECOND, lines=whole.lines[1:], parent_id=PART)
-    )
-    bridge.pass_time(2 * MINUTE)
+    import_split(bridge)
     bridge.the_warehouse.ship("70000001", "1Z1")
     bridge.the_warehouse.ship("70000002", "1Z2")
     bridge.track()

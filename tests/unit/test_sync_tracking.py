@@ -379,3 +379,17 @@ def test_a_parcel_that_arrived_before_it_was_told_of_is_soon_known_as_delivered(
     assert bridge.record().status is Status.SHIPPED
     bridge.settle(3)
     assert bridge.record().status is Status.DELIVERED
+
+
+def test_a_shipment_in_a_status_nobody_knows_is_shown_and_not_done() -> None:
+    bridge = forwarded()
+    bridge.the_warehouse.change("60000001", lambda shipment: replace(shipment, status="Teleported"))
+    bridge.track()
+    assert bridge.record().status is Status.HELD
+    trouble = bridge.record().consignments[0].trouble
+    assert trouble
+    assert (trouble.reason, "Teleported" in trouble.detail) == ("jetpack_exception", True)
+    bridge.the_warehouse.ship("70000001", "1Z1")
+    bridge.track()
+    assert bridge.told() == {"1Z1": 1}
+    assert bridge.record().status is Status.SHIPPED

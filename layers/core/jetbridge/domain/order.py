@@ -152,6 +152,23 @@ def content_hash(order: Order) -> str:
     return digest(asdict(said))
 
 
+SHIPMENT_STATUSES = frozenset(
+    {
+        "None",
+        "Pending",
+        "Processing",
+        "Completed",
+        "Exception",
+        "OnHold",
+        "Cancelled",
+        "CleanSweeped",
+        "LabeledCreated",
+        "ImportReview",
+    }
+)
+"""facts/shipbob.md section 8."""
+
+
 @dataclass(frozen=True, slots=True)
 class JetpackShipment:
     """One shipment at Jetpack (facts/shipbob.md sections 7 and 8). State comes from here, never from the order."""
@@ -173,6 +190,11 @@ class JetpackShipment:
         if self.status in {"Exception", "OnHold", "ImportReview", "None", "Pending"}:
             return False
         return not (self.status == "Processing" and not {"Picked", "Packed", "Labeled"} & set(self.details))
+
+    @property
+    def known(self) -> bool:
+        """Whether Jetpack documents its status; what an unknown one means nobody can say."""
+        return self.status in SHIPMENT_STATUSES
 
     @property
     def cancelled(self) -> bool:

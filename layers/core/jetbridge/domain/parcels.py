@@ -122,6 +122,9 @@ def _trouble(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Hol
         return continued(Hold("cancelled_at_jetpack", now, "cancelled in Jetpack"), before)
     if len(alive) < len(seen.shipments) and _units_of(consignment, alive) < consignment.units:
         return continued(Hold("cancelled_at_jetpack", now, "a part was cancelled in Jetpack"), before)
+    if unknown := sorted({each.status for each in alive if not each.known}):
+        said = ", ".join(unknown)
+        return continued(Hold("jetpack_exception", now, f"Jetpack says {said}, which nobody here knows"), before)
     for status, reason in (("OnHold", "jetpack_hold"), ("Exception", "jetpack_exception")):
         names = sorted({name for each in alive if each.status == status for name in each.details or (status,)})
         if names == [OUR_HOLD] and consignment.held_back:

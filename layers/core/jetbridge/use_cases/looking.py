@@ -110,7 +110,8 @@ class Look:
         self.is_put_off = True
         now = self.clock()
         if isinstance(error, CredentialsRejectedError):
-            hold = Hold("connection_broken", now, f"{error.partner or 'the partner'} refuses our credentials")
+            code = f" ({error.code})" if error.code else ""
+            hold = Hold("connection_broken", now, f"{error.partner or 'the partner'} refuses our credentials{code}")
             held = settled(replace(record, hold=continued(hold, record.hold)), now, looked=self.way)
             return looking_again(held, self.way, now + HELD_LOOK)
         after = None

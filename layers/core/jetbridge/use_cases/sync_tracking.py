@@ -31,7 +31,7 @@ from jetbridge.domain.record import (
 )
 from jetbridge.domain.reference import parse_reference
 from jetbridge.domain.store import Route
-from jetbridge.errors import PartnerError, RejectedByPartnerError
+from jetbridge.errors import CredentialsRejectedError, PartnerError, RejectedByPartnerError
 from jetbridge.ports import ParcelAnnouncement, TrackingNumber
 from jetbridge.use_cases.looking import JETPACK_MARGIN, LOOK_AGAIN, Look, Looked, look_until_written, unchanged
 from jetbridge.use_cases.telling_shipstation import ShipStationTelling
@@ -263,8 +263,7 @@ class _Tracking:
         told = (each.shipment_id for each in record.parcels if each.state is ParcelState.ANNOUNCED)
         if self.delivered.isdisjoint(told):
             return record
-        again = self.look.clock() + LOOK_AGAIN
-        return self.look.merge(record, lambda now: looking_again(now, NextLook.TRACK, again))
+        return self.look.merge(record, lambda now: looking_again(now, NextLook.TRACK, self.look.clock()))
 
     def _marks_due(self, record: OrderRecord, now: datetime) -> bool:
         marks = (record.mark(part) for part, _ in record.owed_marks)
@@ -333,7 +332,7 @@ class _Telling:
         except PartnerError as error:
             # Unknown or refused (somebody may have fulfilled it a moment ago): the next look reads first.
             look.did.append(f"parcel {number} not announced yet: {type(error).__name__}")
-            wait = NOT_NOW if isinstance(error, RejectedByPartnerError) else LOOK_AGAIN
+            wait = NOT_NOW if isinstance(error, RejectedByPartnerError | CredentialsRejectedError) else LOOK_AGAIN
             return replace(parcel, until=look.clock() + wait)
 
     def _announce(self, parcel: Parcel, left: Announcement) -> Parcel:

@@ -88,6 +88,16 @@ class ShopifyTokens:
             TransientError: Neither Shopify nor a token that still lives could be had.
         """
         stored = self._credentials(again)
+        try:
+            return self._given(stored, again=again)
+        except CredentialsRejectedError:
+            # What is remembered may be older than what is stored: a secret that was just replaced.
+            newer = stored if again else self._credentials(True)  # noqa: FBT003 - the port of the secret store
+            if newer == stored:
+                raise
+        return self._given(newer, again=True)
+
+    def _given(self, stored: Mapping[str, str], *, again: bool) -> str:
         if stored.get("access_token"):
             return stored["access_token"]
         client = (stored.get("client_id", ""), stored.get("client_secret", ""))
