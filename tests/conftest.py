@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 import pytest_socket
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from tests import privacy
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("jetbridge", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=3000, print_blob=True)
 hypothesis.settings.load_profile("jetbridge")
+# It also draws constants out of whatever modules of ours are loaded. Which ones depends on the process, and the
+# invented secrets of the simulators are among them.
+providers._get_local_constants = Constants  # noqa: SLF001 - there is no setting for it
 
 privacy.install()
 

@@ -283,12 +283,12 @@ class OrderRecord:
 
     @property
     def owed_marks(self) -> tuple[tuple[str, str], ...]:
-        """The ShipStation orders it must still hear are shipped, with their number: the shop was told of a parcel.
+        """The ShipStation orders that must still be told they are shipped, and the number: the shop knows of a parcel.
 
         One without a consignment of its own (split after forwarding) is marked when nothing is at Jetpack any more,
         or somebody could ship it from there.
         """
-        if self.route is not Route.SHIPSTATION or self.writer is not Writer.SHOPIFY:
+        if self.route is not Route.SHIPSTATION or self.writer is None:
             return ()
         told = {
             each.shipstation_id: parcel.number
