@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -82,8 +83,8 @@ class Ticks:
     def _ended(self, call: Future[Any]) -> None:
         try:
             call.result()
-        except FunctionFailedError as error:
-            self.failed.append(str(error))
+        except (FunctionFailedError, BotoCoreError) as error:
+            self.failed.append(type(error).__name__ if isinstance(error, BotoCoreError) else str(error))
 
 
 @dataclass
@@ -381,7 +382,7 @@ def shops_of(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if the ledger balances, 1 if not, 2 if it could not start."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="part of the day to run (default: all 270 orders)")
+    parser.add_argument("--share", type=float, default=1.0, help="part of the day to run (default: all 243 orders)")
     parser.add_argument("--per-second", type=float, default=PER_SECOND, help="orders placed a second")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--port", type=int, default=0, help="where the local AWS listens (default: any free port)")
