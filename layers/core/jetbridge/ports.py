@@ -605,7 +605,7 @@ class SecretStore(Protocol):
         """Read the webhook secrets in use; empty when there are none."""
 
     def save_webhook_secrets(self, store: StoreSlug, partner: str, secrets: Sequence[str]) -> None:
-        """Store all webhook secrets in use, instead of those that were there."""
+        """Store all webhook secrets in use, instead of those that were there; an empty list means none."""
 
     def delete(self, store: StoreSlug, partner: str) -> None:
         """Forget credentials and webhook secrets; what is gone counts as done."""
