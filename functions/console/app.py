@@ -35,7 +35,7 @@ def lambda_handler(event: Event, context: Any) -> Event:  # noqa: ANN401 - Lambd
     action = event.get("action")
     act = ACTIONS.get(action) if isinstance(action, str) else None
     try:
-        with CONSOLE.invocation(context):
+        with bootstrap.invocation(context):
             findings = act(event) if act else [_refused(f"action: one of {', '.join(ACTIONS)}")]
     except InvalidRequestError as refusal:
         findings = [_refused(str(refusal))]

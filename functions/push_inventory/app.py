@@ -25,7 +25,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
         )
         WORKER.close()
         return {"stores": len(stores)}
-    with WORKER.invocation(context):
+    with bootstrap.invocation(context):
         response, pushed = WORKER.batch.work(event, _push)
     for each in pushed:
         WORKER.logger.info(

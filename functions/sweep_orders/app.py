@@ -30,7 +30,7 @@ WORKER = bootstrap.worker("sweep_orders")
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
     """Carry out one schedule's task, or one batch of SweepQueue."""
-    with WORKER.invocation(context):
+    with bootstrap.invocation(context):
         if "Records" in event:
             response, swept = WORKER.batch.work(event, _asked)
         else:

@@ -18,7 +18,7 @@ WORKER = bootstrap.worker("sync_tracking")
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
     """Work one batch, every order once; report the messages that failed."""
     ports = WORKER.look(context)
-    with WORKER.invocation(context):
+    with bootstrap.invocation(context):
         response, looked = WORKER.batch.work(event, lambda wake_up: sync_tracking(wake_up, **ports))
     WORKER.report(looked)
     return dict(response)

@@ -58,6 +58,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@contextlib.contextmanager
+def invocation(context: Any) -> Iterator[None]:  # noqa: ANN401 - Lambda's context has no type of its own
+    """Let whatever partners are asked within end in time for the function to record it, or to answer."""
+    from jetbridge.partners.http import time_limit
+
+    with time_limit(context.get_remaining_time_in_millis() / 1000):
+        yield
+
+
 # -- intake ---------------------------------------------------------------------------------------------------
 
 
@@ -268,14 +277,6 @@ class Worker:
             "jitter": random.random,
         }
 
-    @contextlib.contextmanager
-    def invocation(self, context: Any) -> Iterator[None]:  # noqa: ANN401 - Lambda's context has no type of its own
-        """Let whatever partners are asked within end in time for the invocation to record it."""
-        from jetbridge.partners.http import time_limit
-
-        with time_limit(context.get_remaining_time_in_millis() / 1000):
-            yield
-
     def report(self, looked: list[Looked]) -> None:
         """Log every look in one line and count them by outcome; then close the invocation."""
         for each in looked:
@@ -409,14 +410,6 @@ class Console:
     runtime: Runtime
     administrations: Administrations
     logger: Logger
-
-    @contextlib.contextmanager
-    def invocation(self, context: Any) -> Iterator[None]:  # noqa: ANN401 - Lambda's context has no type of its own
-        """Let whatever partners are asked within end in time for the answer to be given."""
-        from jetbridge.partners.http import time_limit
-
-        with time_limit(context.get_remaining_time_in_millis() / 1000):
-            yield
 
     def ports(self, event: Mapping[str, Any]) -> ConsolePorts:
         """Give the ports of one call, at the address that partners reach us by.
