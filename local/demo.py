@@ -8,7 +8,6 @@ import json
 import statistics
 import sys
 import time
-import uuid
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import requests
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -25,7 +25,6 @@ from jetbridge.bootstrap import now
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.ledger import balance
 from jetbridge.domain.record import Status
-from jetbridge.use_cases.map_ship_option import map_ship_option
 from local.audit import Audit, audit
 from local.connection import StackTables
 from local.day import IN_THE_MIDDLE, KINDS, UNMAPPED, Day, DayInTheMiddle
@@ -217,15 +216,14 @@ class Demo:
     def _map_method(self, shop: Shop) -> None:
         unmapped = self.tables.settings.unmapped_methods(shop.slug)
         self.console.print(f"  the merchant maps {UNMAPPED!r} to 2-Day (seen on {sum(unmapped.values())} orders)")
-        map_ship_option(
-            shop.slug,
-            UNMAPPED,
-            "2-Day",
-            settings=self.tables.settings,
-            sweep_queue=self.tables.sweep_queue,
-            clock=now,
-            new_id=lambda: str(uuid.uuid4()),
+        # As a merchant does it: over the console's API.
+        answer = requests.put(
+            f"{self.stack.console_url}/console/stores/{shop.slug}/ship-options",
+            json={"method": UNMAPPED, "ship_option": "2-Day"},
+            headers={"Authorization": f"Bearer {self.stack.console_token}"},
+            timeout=60,
         )
+        answer.raise_for_status()
 
     # -- the end of the day ----------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ that the template gives the function, so a missing statement fails here as it wo
 
 What AWS does and this version of MiniStack does not, with what we do about it (here, never in the template):
 
-- An HTTP API's `Body` is not read, so the API has no routes: `_create_routes` reads the deployed body and makes them.
+- An HTTP API's `Body` is not read, so an API has no routes: `_create_routes` reads the deployed body and makes them.
 - SQS batches are held against actions that do not exist (`sqs:SendMessageBatch`; on AWS `sqs:SendMessage` covers
   them): `_grant_batches` adds them where the template grants the single action.
 - `DefaultRouteSettings` (throttling) and the access log are stored and not obeyed.
@@ -32,6 +32,7 @@ import json
 import os
 import platform
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -91,6 +92,8 @@ LOCAL_PARAMETERS = {
     "WorkerVisibilitySeconds": "15",
 }
 
+ANY_METHOD = "x-amazon-apigateway-any-method"
+
 READY_SECONDS = 30
 LISTENING_MINISTACK = "/_ministack/health"
 
@@ -141,6 +144,7 @@ class LocalStack:
 
     Attributes:
         endpoint_url: Where MiniStack answers for every AWS service.
+        console_token: What opens the console.
         outputs: The outputs of the template.
     """
 
@@ -154,6 +158,7 @@ class LocalStack:
         self._functions: dict[str, dict[str, Any]] = {}
         self._clients: dict[str, Any] = {}
         self.endpoint_url = ""
+        self.console_token = ""
         self.outputs: dict[str, str] = {}
 
     # ------------------------------------------------------------------ life
@@ -178,6 +183,7 @@ class LocalStack:
             self._look_up()
             self._create_routes()
             self._grant_batches()
+            self._let_in()
             self._tell("The local stack is up")
             self._cleanup = cleanup.pop_all()
         return self
@@ -255,21 +261,32 @@ class LocalStack:
 
     def _create_routes(self) -> None:
         template = self.client("cloudformation").get_template(StackName=STACK_NAME, TemplateStage="Processed")
-        body = template["TemplateBody"]["Resources"]["HttpApi"]["Properties"]["Body"]
         gateway = self.client("apigatewayv2")
-        api = self._resources["HttpApi"]
-        for path, methods in body["paths"].items():
-            for method, operation in methods.items():
-                uri = json.dumps(operation["x-amazon-apigateway-integration"]["uri"])
-                function = next(name for name in self._functions if f"${{{name}.Arn}}" in uri)
-                integration = gateway.create_integration(
-                    ApiId=api,
-                    IntegrationType="AWS_PROXY",
-                    IntegrationUri=self._functions[function]["FunctionArn"],
-                    PayloadFormatVersion="2.0",
-                )
-                key = f"{method.upper()} {path}"
-                gateway.create_route(ApiId=api, RouteKey=key, Target=f"integrations/{integration['IntegrationId']}")
+        for name, resource in template["TemplateBody"]["Resources"].items():
+            if resource["Type"] != "AWS::ApiGatewayV2::Api":
+                continue
+            api = self._resources[name]
+            for path, methods in resource["Properties"]["Body"]["paths"].items():
+                for method, operation in methods.items():
+                    uri = json.dumps(operation["x-amazon-apigateway-integration"]["uri"])
+                    function = next(each for each in self._functions if f"${{{each}.Arn}}" in uri)
+                    integration = gateway.create_integration(
+                        ApiId=api,
+                        IntegrationType="AWS_PROXY",
+                        IntegrationUri=self._functions[function]["FunctionArn"],
+                        PayloadFormatVersion="2.0",
+                    )
+                    key = f"{'ANY' if method == ANY_METHOD else method.upper()} {path}"
+                    gateway.create_route(ApiId=api, RouteKey=key, Target=f"integrations/{integration['IntegrationId']}")
+
+    def _let_in(self) -> None:
+        """Set a token for the console, as docs/operations.md says."""
+        self.console_token = secrets.token_urlsafe(32)
+        self.client("ssm").put_parameter(
+            Name=f"/jetbridge/{LOCAL_PARAMETERS['Stage']}/console",
+            Value=json.dumps({"local": self.console_token}),
+            Type="SecureString",
+        )
 
     def _grant_batches(self) -> None:
         iam = self.client("iam")
@@ -319,6 +336,11 @@ class LocalStack:
         It is the API's path form: nothing on this machine needs to resolve `*.execute-api` names.
         """
         return f"{self.endpoint_url}/_aws/execute-api/{self.physical_id('HttpApi')}/$default/webhooks/{partner}/{store}"
+
+    @property
+    def console_url(self) -> str:
+        """Give the address of the people's door; /console and a path of the API follow."""
+        return f"{self.endpoint_url}/_aws/execute-api/{self.physical_id('ConsoleApi')}/$default"
 
     def tick(self, logical_id: str, payload: object) -> Any:  # noqa: ANN401 - whatever the function answers
         """Call a function and wait for its answer, as a schedule would call it.
@@ -514,6 +536,8 @@ def _addresses(stack: LocalStack, connected: ConnectedStore) -> str:
 AWS            {stack.endpoint_url}  (AWS_ENDPOINT_URL; any credentials, region us-east-1)
 Webhooks       {stack.webhook_url("{partner}", "{store}")}
                partner: shopify or jetpack; the connected store is {slug!r}
+Console        export JETBRIDGE_URL='{stack.console_url}' JETBRIDGE_TOKEN={stack.console_token}
+               python -m jetbridge orders; its description: curl '{stack.console_url}/console/openapi.json'
 
 Shopify        {shop.url}  (simulator; token {shop.access_token}, webhook secret {shop.client_secret})
 Jetpack        {jetpack.url}  (simulator; token {jetpack.token}, channel {connected.store.jetpack.channel_id})

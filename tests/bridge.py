@@ -11,12 +11,18 @@ from jetbridge.domain.identifiers import OrderId
 from jetbridge.messages import WakeUp
 from jetbridge.ports import ParcelAnnouncement
 from jetbridge.use_cases.forward_order import forward_order
-from jetbridge.use_cases.sweep_orders import read_resource, sweep_changed, sweep_due, sweep_shipstation
+from jetbridge.use_cases.sweep_orders import (
+    read_resource,
+    sweep_changed,
+    sweep_due,
+    sweep_jetpack,
+    sweep_shipstation,
+)
 from jetbridge.use_cases.sync_tracking import sync_tracking
 from tests.builders import NOW, ORDER_ID, STORE, a_store
 from tests.fake_desk import FakeDesk
 from tests.fake_partners import FakeShop, FakeWarehouse
-from tests.fakes import InMemoryOrderRecords, InMemoryQueue, InMemoryRuntime, InMemoryStoreSettings
+from tests.fakes import InMemoryNotices, InMemoryOrderRecords, InMemoryQueue, InMemoryRuntime, InMemoryStoreSettings
 
 if TYPE_CHECKING:
     from jetbridge.domain.holds import Hold
@@ -40,6 +46,7 @@ class Bridge:
         self.records = InMemoryOrderRecords(clock=self.now)
         self.settings = InMemoryStoreSettings(self.store)
         self.runtime = InMemoryRuntime(clock=self.now)
+        self.notices = InMemoryNotices()
         self.order_queue = InMemoryQueue(clock=self.now)
         self.tracking_queue = InMemoryQueue(clock=self.now)
         self.the_shop = FakeShop(clock=self.now)
@@ -101,6 +108,8 @@ class Bridge:
             clock=self.now,
             time_left=lambda: timedelta(seconds=60),
             jitter=lambda: 0.0,
+            runtime=self.runtime,
+            notices=self.notices,
         )
 
     def track(self, wake_up: WakeUp | None = None) -> Looked:
@@ -126,6 +135,7 @@ class Bridge:
 
     def sweep_changed(self) -> None:
         """Let the five minutes' sweep wake what changed, and work its messages."""
+        sweep_jetpack(settings=self.settings, partners=self, runtime=self.runtime, clock=self.now)
         sweep_changed(
             settings=self.settings,
             partners=self,

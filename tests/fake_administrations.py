@@ -75,14 +75,21 @@ class FakeShopAdmin(FakeAdmin):
             domain=SHOP,
             plan="Basic",
             points_a_second=100,
-            scopes=frozenset({*SHOPIFY_SCOPES, "read_all_orders"}),
+            scopes=frozenset({*SHOPIFY_SCOPES, "read_all_orders", "read_customers", "read_shipping", "write_orders"}),
             locations=(ShopLocation(LOCATION, "Main warehouse", active=True),),
             answered_version="2026-10",
+            time_zone="America/New_York",
         )
+        self.methods: tuple[str, ...] = ("Standard", "Express")
+        """What its delivery profiles offer."""
 
     def facts(self) -> ShopFacts:
         with self._opened("facts"):
             return self.shown
+
+    def shipping_methods(self) -> tuple[str, ...]:
+        with self._opened("shipping_methods"):
+            return self.methods if "read_shipping" in self.shown.scopes else ()
 
     def claim(self, owner: str) -> None:
         with self._opened("claim"):
@@ -106,6 +113,20 @@ class FakeWarehouseAdmin(FakeAdmin):
             ship_options=(("Standard", True), ("Expedited", True), ("Drone", False)),
             recent_orders=(("7", 4),),
         )
+        self.shown_locations: tuple[tuple[str, str], ...] = (("9", "Bethlehem (PA)"), ("156", "Ontario 6 (CA)"))
+
+    def ship_options(self) -> tuple[tuple[str, bool], ...]:
+        with self._opened("ship_options"):
+            return self.shown.ship_options
+
+    def close_ship_option(self, name: str) -> None:
+        """Let the merchant deactivate a row of the mapping."""
+        rows = tuple((text, active and text != name) for text, active in self.shown.ship_options)
+        self.shown = replace(self.shown, ship_options=rows)
+
+    def locations(self) -> tuple[tuple[str, str], ...]:
+        with self._opened("locations"):
+            return self.shown_locations
 
     def facts(self, recent_since: datetime) -> WarehouseFacts:
         assert recent_since < NOW
@@ -130,6 +151,11 @@ class FakeDeskAdmin(FakeAdmin):
             DeskStore("90003", "Old shop", "Shopify", active=False, imports_by_itself=False),
         )
         self.of_store: dict[str, str] = {}
+        self.shown_services: tuple[str, ...] = ("USPS Priority Mail", "UPS® Ground", "FedEx 2Day®")
+
+    def services(self) -> tuple[str, ...]:
+        with self._opened("services"):
+            return self.shown_services
 
     def stores(self) -> tuple[DeskStore, ...]:
         with self._opened("stores"):

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from jetbridge.domain.order import Catalogue, Fulfillment, JetpackOrder, JetpackShipment
-from jetbridge.domain.stock import JetpackStock, ShopifyStock
+from jetbridge.domain.order import Catalogue, Fulfillment, FulfillmentHold, JetpackOrder, JetpackShipment, SeenAtJetpack
+from jetbridge.domain.stock import JetpackStock, ShopifyStock, shippable
 from jetbridge.errors import DuplicateReferenceError, RejectedByPartnerError
 from jetbridge.ports import Cancellation, Change, ChangedOrder, ParcelTracking
 
@@ -23,14 +23,20 @@ if TYPE_CHECKING:
     from jetbridge.domain.order import Address, FulfillmentOrder, Order
     from jetbridge.domain.stock import StockChange
     from jetbridge.errors import PartnerError
-    from jetbridge.ports import NewJetpackOrder, ParcelAnnouncement, TrackingNumber
+    from jetbridge.ports import MirroredHold, NewJetpackOrder, ParcelAnnouncement, TrackingNumber
 
 UNKNOWN_SHIPMENT = "Jetpack does not know the shipment"
 # Shopify's words (facts/shopify.md section 6).
 UNKNOWN = "Fulfillment order does not exist."
 UNKNOWN_FULFILLMENT = "Fulfillment does not exist."
 CLOSED = "Fulfillment order has an unfulfillable status= closed."
+HELD = "Fulfillment order has an unfulfillable status= on_hold."
+OPEN_ACTIONS = frozenset({"CREATE_FULFILLMENT", "HOLD", "MOVE"})
 TOO_MANY = "Invalid fulfillment order line item quantity requested."
+NOT_HOLDABLE = "The fulfillment order is not in a state to be held."
+UNKNOWN_ORDER = "Order does not exist"
+LONG_TAG = "Each tag must be no longer than 40 characters"
+LONGEST_TAG, LONGEST_NOTE, MOST_HOLDS = 40, 5000, 10
 
 
 def utc_now() -> datetime:
@@ -91,6 +97,12 @@ class FakeWarehouse(FakePartner):
         self.skus: dict[str, bool] = {}
         self.ship_options: dict[str, bool] = {"Standard": True}
         self.levels: dict[str, JetpackStock] = {}
+        self.bundles: dict[str, Mapping[str, int]] = {}
+        """Bundle → what one unit is packed from, SKU to units."""
+        self.without_customs: set[str] = set()
+        self.locations: dict[str, str] = {"9": "Bethlehem (PA)", "156": "Ontario 6 (CA)"}
+        self.channel_id = "7"
+        """Ours: what the tests' stores are connected with."""
         self.orders: dict[str, JetpackOrder] = {}
         self.received: dict[str, NewJetpackOrder] = {}
         """Reference → what was sent when it was created."""
@@ -105,6 +117,7 @@ class FakeWarehouse(FakePartner):
         self._references: dict[str, str] = {}
         self._shipments: dict[str, str] = {}
         self._shown: dict[str, list[tuple[datetime, JetpackOrder]]] = {}
+        self._inserted: list[SeenAtJetpack] = []
         self._before_hold: dict[str, JetpackShipment] = {}
         self._scans: dict[str, ParcelTracking] = {}
 
@@ -112,6 +125,8 @@ class FakeWarehouse(FakePartner):
 
     def create_order(self, new: NewJetpackOrder) -> JetpackOrder:
         with self._call("create_order"):
+            if new.location and new.location not in self.locations:
+                raise RejectedByPartnerError(partner="jetpack", code="no_location")
             if new.reference in self._references:
                 raise DuplicateReferenceError(partner="jetpack", http_status=422)
             for sku in {line[1] for line in new.lines} - self.skus.keys():
@@ -124,7 +139,12 @@ class FakeWarehouse(FakePartner):
                 id=str(next(self._ids)),
                 reference=new.reference,
                 shipments=tuple(
-                    JetpackShipment(str(next(self._shipment_ids)), "Processing", items=tuple(units.items()))
+                    JetpackShipment(
+                        str(next(self._shipment_ids)),
+                        "Processing",
+                        items=tuple(units.items()),
+                        location=self.locations.get(new.location, ""),
+                    )
                     for units in self.split(new)
                 ),
                 products=tuple((sku, quantity) for _, sku, _, quantity, _ in new.lines),
@@ -132,6 +152,7 @@ class FakeWarehouse(FakePartner):
                 number=new.number,
             )
             self.received[new.reference] = new
+            self._insert(new.reference, new.number, self.channel_id)
             self._references[new.reference] = created.id
             self._shipments.update({shipment.id: created.id for shipment in created.shipments})
             self._keep(created)
@@ -209,12 +230,19 @@ class FakeWarehouse(FakePartner):
         with self._call("tracking"):
             return iter([self._scans[each] for each in dict.fromkeys(shipment_ids) if each in self._scans])
 
-    def catalogue(self, skus: frozenset[str], ship_options: frozenset[str]) -> Catalogue:
+    def catalogue(self, skus: frozenset[str], ship_options: frozenset[str], *, with_stock: bool = False) -> Catalogue:
         with self._call("catalogue"):
             return Catalogue(
                 skus={sku: self.skus[sku] for sku in skus if sku in self.skus},
                 ship_options={name: self.ship_options[name] for name in ship_options if name in self.ship_options},
+                sellable={sku: self._sellable(sku) for sku in skus} if with_stock else None,
+                without_customs=skus & self.without_customs,
             )
+
+    def orders_since(self, since: datetime) -> Iterator[SeenAtJetpack]:
+        with self._call("orders_since"):
+            shown = self._clock() - self.lag
+            return iter([each for each in self._inserted if since <= each.inserted_at <= shown])
 
     def stock(self) -> Iterator[JetpackStock]:
         with self._call("stock"):
@@ -222,10 +250,20 @@ class FakeWarehouse(FakePartner):
 
     # -- what happens in the building ---------------------------------------------------------------------------
 
-    def add_product(self, sku: str, on_hand: int = 0, *, active: bool = True) -> None:
+    def add_product(
+        self, sku: str, on_hand: int = 0, *, active: bool = True, components: Mapping[str, int] | None = None
+    ) -> None:
         with self._lock:
             self.skus[sku] = active
             self.levels[sku] = JetpackStock(sku, on_hand, on_hand, 0)
+            if components:
+                self.bundles[sku] = components
+
+    def add_foreign_order(self, reference: str, number: str = "", channel_id: str = "778899") -> None:
+        """Let another application forward an order; its reference is taken from now on."""
+        with self._lock:
+            self._references[reference] = ""
+            self._insert(reference, number, channel_id)
 
     def change(self, jetpack_order_id: str, how: Callable[[JetpackShipment], JetpackShipment]) -> None:
         """Change every shipment of an order."""
@@ -285,6 +323,15 @@ class FakeWarehouse(FakePartner):
 
     def cancel_by_person(self, shipment_id: str) -> None:
         self._change_one(shipment_id, status="Cancelled", details=())
+
+    def _insert(self, reference: str, number: str, channel_id: str) -> None:
+        self._inserted.append(SeenAtJetpack(reference, number or reference, channel_id, self._clock()))
+
+    def _sellable(self, sku: str) -> int:
+        parts = self.bundles.get(sku, {sku: 1})
+        if not all(self.skus.get(each) and each in self.levels for each in (sku, *parts)):
+            return 0
+        return min(max(0, shippable(self.levels[each])) // units for each, units in parts.items())
 
     def _now(self, shipment_id: str) -> JetpackShipment | None:
         order = self.orders.get(self._shipments.get(shipment_id, ""))
@@ -359,6 +406,11 @@ class FakeShop(FakePartner):
         """What customers were told, in order."""
         self.retold: list[tuple[str, tuple[TrackingNumber, ...], bool]] = []
         """Fulfillment, its numbers from then on, and whether the customer was told of them."""
+        self.mirrored: dict[str, MirroredHold] = {}
+        """Hold → what was said when it was placed; only ours that stand."""
+        self.marks: dict[OrderId, tuple[str, ...]] = {}
+        """Order → the references it is marked with."""
+        self._before_hold: dict[str, FulfillmentOrder] = {}
         self.levels: dict[str, dict[str, ShopifyStock]] = {}
         """Location → inventory item id → its stock."""
         self._of_fulfillment_order: dict[str, OrderId] = {}
@@ -435,6 +487,86 @@ class FakeShop(FakePartner):
             )
             self.retold.append((fulfillment_id, tuple(numbers), notify_customer))
 
+    def hold(self, fulfillment_order_id: str, hold: MirroredHold) -> None:
+        with self._call("hold"):
+            order, part = self._part(fulfillment_order_id)
+            if order is None or part is None:
+                raise _refusal(UNKNOWN)
+            ours = [each for each in part.holds if each.ours]
+            if any(each.id in self.mirrored and self.mirrored[each.id].handle == hold.handle for each in ours):
+                return
+            if "HOLD" not in part.supported_actions or len(ours) >= MOST_HOLDS:
+                raise _refusal(NOT_HOLDABLE)
+            made = FulfillmentHold(f"gid://shopify/FulfillmentHold/{next(self._ids)}", hold.reason, ours=True)
+            self.mirrored[made.id] = hold
+            if not part.holds:
+                self._before_hold[part.id] = part
+            actions = frozenset({"RELEASE_HOLD", "HOLD", "MOVE"})
+            held = replace(part, status="ON_HOLD", supported_actions=actions, holds=(*part.holds, made))
+            self._put_part(order, held)
+
+    def release_holds(self, fulfillment_order_id: str, hold_ids: Sequence[str]) -> None:
+        with self._call("release_holds"):
+            order, part = self._part(fulfillment_order_id)
+            left = tuple(each for each in part.holds if each.id not in hold_ids) if part else ()
+            if order is None or part is None or left == part.holds:
+                return
+            for gone in set(part.holds) - set(left):
+                self.mirrored.pop(gone.id, None)
+            released = replace(part, holds=left)
+            if not left:
+                before = self._before_hold.pop(part.id, replace(part, status="OPEN", supported_actions=OPEN_ACTIONS))
+                released = replace(released, status=before.status, supported_actions=before.supported_actions)
+            self._put_part(order, released)
+
+    def add_tags(self, order_id: OrderId, tags: Sequence[str]) -> None:
+        with self._call("add_tags"):
+            order = self._known(order_id)
+            if any(len(tag) > LONGEST_TAG for tag in tags):
+                raise _refusal(LONG_TAG)
+            have = {tag.lower() for tag in order.tags}
+            new = {tag.strip().lower(): tag.strip() for tag in tags}
+            self._change(order, tags=_in_order((*order.tags, *(new[each] for each in new.keys() - have if each))))
+
+    def remove_tags(self, order_id: OrderId, tags: Sequence[str]) -> None:
+        with self._call("remove_tags"):
+            order, gone = self._known(order_id), {tag.strip().lower() for tag in tags}
+            self._change(order, tags=tuple(tag for tag in order.tags if tag.lower() not in gone))
+
+    def set_note(self, order_id: OrderId, note: str) -> None:
+        with self._call("set_note"):
+            order = self._known(order_id)
+            if len(note) > LONGEST_NOTE:
+                raise RejectedByPartnerError(partner="shopify", code="note_refused")
+            self._change(order, note=note)
+
+    def mark_forwarded(self, order_id: OrderId, references: Sequence[str]) -> None:
+        with self._call("mark_forwarded"):
+            order = self._known(order_id)
+            if self.marks.get(order_id, ()) != tuple(references):
+                self.marks[order_id] = tuple(references)
+                self.put(replace(order, updated_at=self._clock()))
+
+    def _part(self, fulfillment_order_id: str) -> tuple[Order | None, FulfillmentOrder | None]:
+        order = self.orders.get(self._of_fulfillment_order.get(fulfillment_order_id, ""))
+        parts = order.fulfillment_orders if order else ()
+        return order, next((each for each in parts if each.id == fulfillment_order_id), None)
+
+    def _known(self, order_id: OrderId) -> Order:
+        if order_id not in self.orders:
+            raise _refusal(UNKNOWN_ORDER)
+        return self.orders[order_id]
+
+    def _change(self, order: Order, **changes: object) -> None:
+        """Change what an app may change; what stays the same moves no time."""
+        changed = replace(order, **changes)  # type: ignore[arg-type]
+        if changed != order:
+            self.put(replace(changed, updated_at=self._clock()))
+
+    def _put_part(self, order: Order, part: FulfillmentOrder) -> None:
+        parts = tuple(part if each.id == part.id else each for each in order.fulfillment_orders)
+        self.put(replace(order, updated_at=self._clock(), fulfillment_orders=parts))
+
     def orders_changed_since(self, since: datetime) -> Iterator[ChangedOrder]:
         with self._call("orders_changed_since"):
             found = [ChangedOrder(self.orders[each].id, at) for at, each in self._changed_orders.since(since)]
@@ -480,8 +612,8 @@ def _units(new: NewJetpackOrder) -> dict[str, int]:
 def _sent(each: FulfillmentOrder, wanted: dict[str, int], units: Counter[LineId]) -> FulfillmentOrder:
     if not wanted:
         return each
-    if each.closed:
-        raise _refusal(CLOSED)
+    if each.closed or each.status == "ON_HOLD":
+        raise _refusal(CLOSED if each.closed else HELD)
     remaining = {line.id: line.remaining for line in each.lines}
     if any(not 0 < quantity <= remaining.get(line, 0) for line, quantity in wanted.items()):
         raise _refusal(TOO_MANY)
@@ -492,6 +624,10 @@ def _sent(each: FulfillmentOrder, wanted: dict[str, int], units: Counter[LineId]
     if any(line.remaining for line in lines):
         return replace(each, lines=lines)
     return replace(each, lines=lines, status="CLOSED", supported_actions=frozenset())
+
+
+def _in_order(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(tags, key=str.lower))
 
 
 def _bare(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from jetbridge.domain.changes import Ordered, Wish
 from jetbridge.domain.holds import OWNERS, Hold
 from jetbridge.domain.identifiers import LineId, OrderId, StoreSlug
 from jetbridge.domain.order import (
@@ -34,10 +35,11 @@ from jetbridge.domain.record import (
     UnitState,
     Writer,
 )
-from jetbridge.domain.rules import DEFAULT_RULES, Outcome, Rule, RuleSet
-from jetbridge.domain.ship_options import Method, ShipOptionMapping, normalized
+from jetbridge.domain.rules import DEFAULT_RULES, RuleSet
+from jetbridge.domain.ship_options import Method, ShipOptionLimits, ShipOptionMapping, normalized
 from jetbridge.domain.shipstation import ShipStationLine, ShipStationOrder
-from jetbridge.domain.store import JetpackConnection, Route, ShipStationConnection, ShopifyConnection, Store
+from jetbridge.domain.store import JetpackConnection, OutOfStock, Route, ShipStationConnection, ShopifyConnection, Store
+from tests.rule_strategies import rule_lists
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -60,7 +62,9 @@ def tuples_of[T](each: SearchStrategy[T], *, at_most: int = 3) -> SearchStrategy
 
 holds = st.builds(Hold, st.sampled_from(sorted(OWNERS)), moments, detail=texts, change=texts)
 intents = st.builds(Intent, texts, texts, moments, payload_hash=texts, since=st.none() | moments, refused=st.booleans())
-decisions = st.builds(Decision, texts, rule=texts, rules_version=st.integers(0, 1000), ship_option=texts)
+decisions = st.builds(
+    Decision, texts, rule=texts, rules_version=st.integers(0, 1000), ship_option=texts, location=texts
+)
 parcels = st.builds(
     Parcel,
     digits,
@@ -78,7 +82,7 @@ consignments = st.builds(
     Consignment,
     st.integers(1, 99),
     texts,
-    tuples_of(st.builds(ConsignedLine, line_ids, texts, quantities)),
+    tuples_of(st.builds(ConsignedLine, line_ids, texts, quantities, tuples_of(st.tuples(texts, quantities)))),
     st.sampled_from(ConsignmentState),
     sent_hash=texts,
     jetpack_order_id=digits,
@@ -98,6 +102,9 @@ order_records = st.builds(
     name=texts,
     created_at=st.none() | moments,
     status=st.sampled_from(Status),
+    ordered_by_person=st.none() | st.builds(Ordered, st.sampled_from(Wish), texts, moments, texts),
+    shop_marked=texts,
+    told=tuples_of(texts),
     since=st.none() | moments,
     looked_at=st.none() | moments,
     jetpack_looked_at=st.none() | moments,
@@ -205,8 +212,7 @@ def orders(draw: DrawFn) -> Order:
 
 # -- settings ---------------------------------------------------------------------------------------------------
 
-rules = st.builds(Rule, texts, st.sampled_from(Outcome), active=st.booleans(), stop=st.booleans())
-rule_sets = st.just(DEFAULT_RULES) | st.builds(RuleSet, st.integers(2, 10**6), tuples_of(rules))
+rule_sets = st.just(DEFAULT_RULES) | st.builds(RuleSet, st.integers(2, 10**6), rule_lists)
 mappings = st.builds(ShipOptionMapping, methods, texts, st.booleans())
 stores = st.builds(
     Store,
@@ -223,6 +229,12 @@ stores = st.builds(
     forward_test_orders=st.booleans(),
     routes=st.frozensets(st.sampled_from(Route), min_size=1),
     shipstation=st.none() | st.builds(ShipStationConnection, digits, texts),
+    time_zone=st.sampled_from(["UTC", "America/New_York", "Asia/Kathmandu"]),
+    mirror_holds=st.booleans(),
+    mark_forwarded=st.booleans(),
+    ships_from=st.frozensets(texts, max_size=3),
+    out_of_stock=st.sampled_from(OutOfStock),
+    option_limits=tuples_of(st.builds(ShipOptionLimits, texts, st.booleans(), st.booleans(), st.booleans())),
     rules=rule_sets,
     ship_options=st.lists(mappings, max_size=3).map(lambda found: {each.method: each for each in found}),
 )

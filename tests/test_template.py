@@ -204,8 +204,20 @@ def only_the_console_writes_secrets(template: Template) -> None:
     assert writers == {"ConsoleRole"}
     role = json.dumps(template["Resources"]["ConsoleRole"])
     assert re.findall(r"parameter/[^\"]*", role) == ["parameter/jetbridge/${Stage}/*"]
-    # Nobody on the internet reaches it: it is invoked by whoever IAM lets.
-    assert "Events" not in template["Resources"]["Console"]["Properties"]
+
+
+def people_and_partners_have_doors_of_their_own(template: Template) -> None:
+    doors: dict[str, set[str]] = {}
+    for name, event in sources(template, "HttpApi"):
+        doors.setdefault(target(event["ApiId"]), set()).add(name)
+    # The console must know the webhooks' address: the same API would be a circle.
+    assert doors == {"HttpApi": {"ReceiveWebhook"}, "ConsoleApi": {"Console"}}
+    assert "${HttpApi}" in functions(template)["Console"]["Variables"]["PUBLIC_URL"]["Fn::Sub"]
+    limits = {
+        name: api["DefaultRouteSettings"]["ThrottlingRateLimit"]
+        for name, api in resources(template, "AWS::Serverless::HttpApi").items()
+    }
+    assert limits["ConsoleApi"] < limits["HttpApi"]
 
 
 def functions_get_the_variables_they_read(template: Template) -> None:
@@ -258,6 +270,7 @@ RULES = [
     no_statement_is_for_everything,
     only_the_console_writes_secrets,
     order_ways_run_at_most_five_at_once,
+    people_and_partners_have_doors_of_their_own,
     queue_events_report_partial_failures,
     schedules_can_be_switched_off,
     the_intake_reads_webhook_secrets_only,
@@ -315,9 +328,14 @@ MISTAKES: list[tuple[Callable[[Template], None], str, Any]] = [
         "ssm:PutParameter",
     ),
     (
-        only_the_console_writes_secrets,
-        "Console.Properties.Events",
-        {"Door": {"Type": "HttpApi", "Properties": {"Method": "POST", "Path": "/console"}}},
+        people_and_partners_have_doors_of_their_own,
+        "Console.Properties.Events.Door.Properties.ApiId",
+        {"Ref": "HttpApi"},
+    ),
+    (
+        people_and_partners_have_doors_of_their_own,
+        "ConsoleApi.Properties.DefaultRouteSettings.ThrottlingRateLimit",
+        200,
     ),
     (functions_get_the_variables_they_read, "ReceiveWebhook.Properties.Environment.Variables.ORDERS_TABLE", "x"),
     (functions_get_the_variables_they_read, "ForwardOrder.Properties.Environment.Variables.ORDERS_TABLE", None),

@@ -1,4 +1,4 @@
-"""The people's door: connect, check or disconnect a store. Invoked directly, by whoever IAM lets; HTTP comes later.
+"""The people's door: over HTTP with a token (`jetbridge.console`), or invoked directly by whoever IAM lets.
 
     {"action": "connect", "store": "myshop", "shop": "myshop.myshopify.com", "credentials": {…}, …}
     {"action": "check", "store": "myshop"}
@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from jetbridge import bootstrap
+from jetbridge.console.api import Api
 from jetbridge.domain.connection import broken, error, grouped, own_failure
 from jetbridge.errors import InvalidRequestError, JetbridgeError
 from jetbridge.use_cases.check_store import check_store
@@ -26,12 +27,18 @@ if TYPE_CHECKING:
     from jetbridge.domain.connection import Finding
 
 CONSOLE = bootstrap.console()
+API = Api(CONSOLE)
 
 Event = dict[str, Any]
 
+BY = "IAM"
+"""Who is recorded with what is changed directly: AWS knows whom it let."""
+
 
 def lambda_handler(event: Event, context: Any) -> Event:  # noqa: ANN401 - Lambda's own
-    """Carry out one action and answer with the findings."""
+    """Answer one HTTP request; or carry out one action and answer with the findings."""
+    if "requestContext" in event:
+        return API.answer(event, context)
     action = event.get("action")
     act = ACTIONS.get(action) if isinstance(action, str) else None
     try:
@@ -53,12 +60,11 @@ def _refused(text: str) -> Finding:
 
 
 def _connect(event: Event) -> list[Finding]:
-    return connect_store(
-        bootstrap.connection_request(event),
-        **CONSOLE.ports(event),
-        clock=bootstrap.now,
-        new_token=bootstrap.new_token,
-    )
+    request = bootstrap.connection_request(event)
+    findings = connect_store(request, **CONSOLE.ports(event), clock=bootstrap.now, new_token=bootstrap.new_token)
+    if not broken(findings):
+        CONSOLE.note(request.slug, BY, "store_connected")
+    return findings
 
 
 def _check(event: Event) -> list[Finding]:
@@ -72,12 +78,12 @@ def _check(event: Event) -> list[Finding]:
 
 
 def _disconnect(event: Event) -> list[Finding]:
-    return disconnect_store(
-        bootstrap.store_slug(event),
-        force=event.get("force") is True,
-        **CONSOLE.ports(event),
-        records=CONSOLE.records,
-    )
+    slug = bootstrap.store_slug(event)
+    known = slug in CONSOLE.settings.stores()
+    findings = disconnect_store(slug, force=event.get("force") is True, **CONSOLE.ports(event), records=CONSOLE.records)
+    if known and "disconnected" in {each.code for each in findings}:
+        CONSOLE.note(slug, BY, "store_disconnected")
+    return findings
 
 
 ACTIONS: dict[str, Callable[[Event], list[Finding]]] = {

@@ -7,10 +7,14 @@ after five times it lies in the dead-letter queue, which therefore holds our bug
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jetbridge import bootstrap
 from jetbridge.use_cases.forward_order import forward_order
+
+if TYPE_CHECKING:
+    from jetbridge.messages import WakeUp
+    from jetbridge.use_cases.looking import Looked
 
 WORKER = bootstrap.worker("forward_order")
 
@@ -18,7 +22,11 @@ WORKER = bootstrap.worker("forward_order")
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
     """Work one batch, every order once; report the messages that failed."""
     ports = WORKER.look(context)
+
+    def look(wake_up: WakeUp) -> Looked:
+        return forward_order(wake_up, **ports, runtime=WORKER.runtime, notices=WORKER.notices)
+
     with bootstrap.invocation(context):
-        response, looked = WORKER.batch.work(event, lambda wake_up: forward_order(wake_up, **ports))
+        response, looked = WORKER.batch.work(event, look)
     WORKER.report(looked)
     return dict(response)

@@ -89,6 +89,7 @@ ORDER_FILTERS = (
 )
 PRODUCT_FILTERS = "Search SKU SellerSKU Name InventoryId VariantId ProductId LastUpdatedTimestamp ChannelIds SortBy"
 LEVEL_FILTERS = "SearchBy InventoryIds IsActive IsDigital PageSize SortBy Cursor cursor"
+LOCATION_FILTERS = "IncludeInactive ReceivingEnabled AccessGranted"
 _route = Route.of
 ROUTES = (
     _route("GET /channel", catalogue.list_channels, "channels_read", "unused", "RecordsPerPage Cursor cursor"),
@@ -116,7 +117,7 @@ ROUTES = (
     _route("GET /shipments-tracking", shipments.track_shipments, "tracking_read", "unused", "ShipmentIds"),
     _route("GET /tracking", shipments.track_numbers, "tracking_read", "unused", "TrackingIds"),
     _route("GET /shipping-method", catalogue.list_shipping_methods, "orders_read", "unused", "Page Limit"),
-    _route("GET /location", catalogue.list_locations, "locations_read", "unused", "IncludeInactive AccessGranted"),
+    _route("GET /location", catalogue.list_locations, "locations_read", "unused", LOCATION_FILTERS),
     _route(
         "GET /product",
         catalogue.list_products,
@@ -162,6 +163,7 @@ class JetpackSimulator(Floor):
             "set_stock",
             "set_active",
             "set_digital",
+            "set_customs",
             "add_shipping_method",
             "set_shipping_method",
             "process",

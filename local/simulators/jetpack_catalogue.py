@@ -15,6 +15,7 @@ from local.simulators.jetpack_answers import (
     refuse_problem,
 )
 from local.simulators.jetpack_models import Json, Product, time_json
+from local.simulators.jetpack_stock import CLOSED_CENTRES
 from local.simulators.jetpack_webhooks import SECRET, TOPICS, Subscription, new_secret
 from local.simulators.server import Response
 
@@ -37,8 +38,11 @@ def list_shipping_methods(warehouse: Warehouse, call: Call) -> Response:
     return numbered_page(call, warehouse.shipping_methods)
 
 
-def list_locations(warehouse: Warehouse, _call: Call) -> Response:
-    """`GET /location` and `GET /fulfillment-center`: a bare array of the usable centres."""
+def list_locations(warehouse: Warehouse, call: Call) -> Response:
+    """`GET /location`: a bare array of the network's centres, the inactive ones only when asked for."""
+    inactive, receiving, granted = (
+        call.flag(name) for name in ("IncludeInactive", "ReceivingEnabled", "AccessGranted")
+    )
     return Response(
         200,
         [
@@ -48,14 +52,17 @@ def list_locations(warehouse: Warehouse, _call: Call) -> Response:
                 "abbreviation": centre.name[:3].upper(),
                 "timezone": "Eastern Standard Time",
                 "region": {"id": 1, "name": "US"},
-                "is_active": True,
-                "access_granted": True,
-                "is_receiving_enabled": True,
-                "is_shipping_enabled": True,
+                "is_active": centre.active,
+                "access_granted": centre.granted,
+                "is_receiving_enabled": centre.receives,
+                "is_shipping_enabled": centre.ships,
                 "attributes": [],
                 "services": [],
             }
-            for centre in warehouse.catalogue.centres
+            for centre in (*warehouse.catalogue.centres, *CLOSED_CENTRES)
+            if (centre.active or inactive)
+            and receiving in (None, centre.receives)
+            and granted in (None, centre.granted)
         ],
     )
 
@@ -158,6 +165,7 @@ def _product_json(warehouse: Warehouse, product: Product) -> Json:
                 "channel_metadata": [],
                 "reviews_pending": [],
                 "packaging_requirement": {"id": 1, "name": "No Requirements"},
+                **({} if product.customs is None else {"customs": dict(product.customs)}),
             }
         ],
     }

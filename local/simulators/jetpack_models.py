@@ -78,12 +78,33 @@ class Stage(enum.IntEnum):
     CANCELLED = 6
 
 
+NO_CUSTOMS: Json = {
+    "country_code_of_origin": None,
+    "currency": None,
+    "description": None,
+    "hs_tariff_code": None,
+    "is321_eligible": False,
+    "value": None,
+}
+CUSTOMS: Json = NO_CUSTOMS | {
+    "country_code_of_origin": "US",
+    "currency": "USD",
+    "description": "Goods",
+    "hs_tariff_code": "090230",
+    "value": 10,
+}
+
+
 @dataclass(frozen=True)
 class Centre:
-    """One fulfilment centre."""
+    """One fulfilment centre; a merchant may use some of those that there are."""
 
     id: int
     name: str
+    active: bool = True
+    granted: bool = True
+    ships: bool = True
+    receives: bool = True
 
 
 @dataclass
@@ -100,6 +121,8 @@ class Product:
     digital: bool = False
     components: Mapping[int, int] = field(default_factory=dict)
     made_by_order: bool = False
+    customs: Json | None = field(default_factory=NO_CUSTOMS.copy)
+    """As the product list writes it; None leaves it out of the answer."""
 
 
 @dataclass

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 CENTRES = (Centre(9, "Bethlehem (PA)"), Centre(156, "Ontario 6 (CA)"))
+CLOSED_CENTRES = (  # the network has many more than a merchant may use (facts section 12)
+    Centre(3, "Cicero (IL)", active=False),
+    Centre(36, "Moreno Valley (CA)", granted=False),
+    Centre(210, "Sorting 1 (IL)", ships=False),
+)
 
 
 @dataclass

@@ -9,9 +9,11 @@ import itertools
 import time
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from local.simulators.jetpack_models import (
+    CUSTOMS,
+    NO_CUSTOMS,
     Content,
     Json,
     Line,
@@ -109,10 +111,14 @@ class Warehouse(Simulator):
         name: str | None = None,
         components: Mapping[str, int] | None = None,
     ) -> Json:
-        """Add a product with stock in the first centre, or by centre id; `components` (SKU to units) make a kit."""
+        """Add a product with stock in the first centre, or by centre id; `components` (SKU to units) make a kit.
+
+        Its customs data are filled in; those of a product that an order made are not.
+        """
         with self.lock:
             parts = {self.catalogue.by_sku[part].inventory_id: units for part, units in (components or {}).items()}
             product = self.catalogue.add(sku, name or sku, active=active, components=parts)
+            product.customs = dict(CUSTOMS)
             shelves = on_hand if not isinstance(on_hand, int) else {self.catalogue.centres[0].id: on_hand}
             for centre_id, units in shelves.items():
                 self.catalogue.shelf(product.inventory_id, self.catalogue.centre(int(centre_id)).id).on_hand = units
@@ -140,6 +146,11 @@ class Warehouse(Simulator):
         """Say that nothing leaves the building for a product."""
         with self.lock:
             self.catalogue.by_sku[sku].digital = digital
+
+    def set_customs(self, sku: str, customs: Mapping[str, Any] | None) -> None:
+        """Declare a product as filled in, and nothing besides; None leaves customs out of what the list says."""
+        with self.lock:
+            self.catalogue.by_sku[sku].customs = None if customs is None else NO_CUSTOMS | dict(customs)
 
     def add_shipping_method(
         self, name: str, service_level_id: int = STANDARD_SERVICE_ID, *, active: bool = True, default: bool = False

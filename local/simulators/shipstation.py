@@ -76,6 +76,7 @@ ROUTES = (
     _route("GET /shipments", lists.list_shipments, LABEL_KEYS),
     _route("GET /accounts/listtags", lists.list_tags),
     _route("GET /carriers", lists.list_carriers),
+    _route("GET /carriers/listservices", lists.list_services, "carrierCode"),
     _route("GET /stores", lists.list_stores, "showInactive marketplaceId"),
     _route("GET /stores/getrefreshstatus", lists.get_refresh_status, "storeId"),
     _route("POST /stores/refreshstore", lists.refresh_store, "storeId refreshDate"),

@@ -34,6 +34,14 @@ MANUAL = (0, "ShipStation")
 SHOPIFY = (1000, "Shopify")
 
 CARRIERS = ("stamps_com", "ups", "fedex", "usps", "dhl_express")
+# Carrier code -> its services, code and name; the vendor's own sample holds some of these.
+SERVICES = {
+    "stamps_com": (("usps_first_class_mail", "USPS First Class Mail"), ("usps_priority_mail", "USPS Priority Mail")),
+    "ups": (("ups_ground", "UPS® Ground"), ("ups_next_day_air", "UPS Next Day Air®")),
+    "fedex": (("fedex_ground", "FedEx Ground®"), ("fedex_2day", "FedEx 2Day®")),
+    "usps": (("usps_priority_mail", "USPS Priority Mail"),),
+    "dhl_express": (),
+}
 # What Shopify is told for a carrier code. Which names ShipStation sends is not documented.
 CHANNEL_NAMES = {"fedex": "FedEx", "stamps_com": "USPS", "ups": "UPS", "usps": "USPS", "dhl_express": "DHL Express"}
 

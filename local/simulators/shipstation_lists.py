@@ -7,7 +7,7 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 from local.simulators.server import Response
-from local.simulators.shipstation_account import CARRIERS
+from local.simulators.shipstation_account import CARRIERS, SERVICES
 from local.simulators.shipstation_answers import Call, answer_page, read_field, refuse
 from local.simulators.shipstation_models import EVENTS, Fulfillment, Json, Shipment, Shipped, Store, Webhook
 from local.simulators.shipstation_time import short_stamp, wall
@@ -117,6 +117,27 @@ def list_carriers(account: ShipStationSimulator, call: Call) -> Response:
                 "primary": True,
             }
             for i, code in enumerate(CARRIERS)
+        ],
+    )
+
+
+def list_services(account: ShipStationSimulator, call: Call) -> Response:
+    """`GET /carriers/listservices`: a bare list. What an unknown carrier gets is not documented."""
+    del account
+    code = call.text("carrierCode")
+    if code not in SERVICES:
+        refuse(404 if code else 400, "The requested carrier could not be found.")
+    return Response(
+        200,
+        [
+            {
+                "carrierCode": code,
+                "code": service,
+                "name": name,
+                "domestic": True,
+                "international": False,
+            }
+            for service, name in SERVICES[code]
         ],
     )
 

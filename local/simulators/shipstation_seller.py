@@ -135,15 +135,24 @@ class Seller(Account):
         *,
         address: Json | None = None,
         lines: Sequence[Json] | None = None,
+        ship_by: str | None = None,
+        assigned_to: str | None = None,
         **changes: Any,  # noqa: ANN401 - the order's fields
     ) -> Json:
-        """Edit an order: parts of its address, all of its lines, any field. Nobody is told (section 5)."""
+        """Edit an order: parts of its address, all of its lines, any field. Nobody is told (section 5).
+
+        `ship_by` is a Pacific wall time or a day, `assigned_to` the id of a user; empty takes it off.
+        """
         check_names(changes, CHANGEABLE)
         check_names(address or {}, ADDRESS)
         found = self.find(order)
         found.ship_to |= address or {}
         if lines is not None:
             found.items = self._lines(lines)
+        if ship_by is not None:
+            found.ship_by = read_body(ship_by) if ship_by else None
+        if assigned_to is not None:
+            found.user_id = assigned_to or None
         found.details |= {name: value for name, value in changes.items() if name in DETAILS}
         found.advanced |= {name: value for name, value in changes.items() if name in ADVANCED}
         self.touch(found)

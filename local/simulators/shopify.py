@@ -52,9 +52,11 @@ SCOPES = frozenset(
         "read_fulfillments",
         "read_inventory",
         "read_locations",
+        "read_customers",
         "read_merchant_managed_fulfillment_orders",
         "read_orders",
         "read_products",
+        "read_shipping",
         "write_inventory",
         "write_merchant_managed_fulfillment_orders",
         "write_orders",
@@ -62,6 +64,8 @@ SCOPES = frozenset(
 )
 # What each root field asks for.
 NEEDED_SCOPES = {
+    "deliveryProfile": "read_shipping",
+    "deliveryProfiles": "read_shipping",
     "fulfillment": "read_fulfillments",
     "fulfillmentCancel": "write_merchant_managed_fulfillment_orders",
     "fulfillmentCreate": "write_merchant_managed_fulfillment_orders",
@@ -81,6 +85,7 @@ NEEDED_SCOPES = {
     "location": "read_locations",
     "locations": "read_locations",
     "order": "read_orders",
+    "orderUpdate": "write_orders",
     "orders": "read_orders",
     "productVariants": "read_products",
     "tagsAdd": "write_orders",
@@ -89,6 +94,8 @@ NEEDED_SCOPES = {
 # What fields further down ask for.
 NEEDED_SCOPES_BELOW = {
     "Location.inventoryLevels": "read_inventory",
+    "LineItem.product": "read_products",
+    "Order.customer": "read_customers",
     "Order.fulfillmentOrders": "read_merchant_managed_fulfillment_orders",
     "ProductVariant.inventoryItem": "read_inventory",
 }
@@ -157,6 +164,7 @@ class ShopifySimulator(Merchant, Simulator):
         zone = dt.timezone(dt.timedelta(hours=utc_offset_hours))
         self.store = ShopStore(seed=seed, outbox=outbox, bodies=RestBodies(zone), now=self.now)
         self.store.add_location(location)
+        self.store.add_shipping_method("Standard", profile="General profile", zone="Domestic")
         self._views = Views(self.store, shop=shop, currency=currency, plan=plan, scopes=self.scopes)
         self._mutations = Mutations(self.store, self._views, accept_http_addresses=accept_http_addresses)
         self._schema = load_schema()
@@ -448,6 +456,15 @@ class ShopifySimulator(Merchant, Simulator):
 
         return {
             "currentAppInstallation": lambda _: views.app_installation(),
+            "deliveryProfile": lambda _, id: one(  # noqa: A006
+                store.delivery_profiles.get(read_id(id, "DeliveryProfile")), views.delivery_profile
+            ),
+            "deliveryProfiles": lambda _, **arguments: page(
+                list(store.delivery_profiles.values()),
+                arguments,
+                key=lambda profile: ("", profile.id),
+                view=views.delivery_profile,
+            ),
             "fulfillment": lambda _, id: one(store.fulfillments.get(read_id(id, "Fulfillment")), views.fulfillment),  # noqa: A006
             "fulfillmentOrder": lambda _, id: routed(id),  # noqa: A006
             "fulfillmentOrders": self._fulfillment_orders,
@@ -508,6 +525,7 @@ class ShopifySimulator(Merchant, Simulator):
             "add_line",
             "add_location",
             "add_product",
+            "add_shipping_method",
             "add_stock",
             "books",
             "cancel_fulfillment",
@@ -544,6 +562,7 @@ class ShopifySimulator(Merchant, Simulator):
             "set_raw_financial_status",
             "set_risk",
             "set_stock",
+            "set_tags",
             "settle",
             "split_fulfillment_order",
             "stock_of",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
+    BooleanValueNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -28,6 +29,7 @@ from graphql import (
     IntValueNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionNode,
     SelectionSetNode,
     StringValueNode,
     VariableNode,
@@ -232,6 +234,8 @@ class QueryCost:
     def _fields(self, selections: SelectionSetNode | None) -> list[FieldNode]:
         found: list[FieldNode] = []
         for node in selections.selections if selections else ():
+            if not self._included(node):
+                continue
             if isinstance(node, FieldNode):
                 found.append(node)
             elif isinstance(node, InlineFragmentNode):
@@ -239,6 +243,16 @@ class QueryCost:
             elif isinstance(node, FragmentSpreadNode):
                 found += self._fields(self.fragments[node.name.value].selection_set)
         return found
+
+    def _included(self, node: SelectionNode) -> bool:
+        """Say whether @include and @skip leave a part in: what they leave out costs nothing."""
+        for directive in node.directives:
+            given = directive.arguments[0].value if directive.arguments else None
+            value = self.variables.get(given.name.value) if isinstance(given, VariableNode) else given
+            said = value.value if isinstance(value, BooleanValueNode) else bool(value)
+            if said != {"include": True, "skip": False}.get(directive.name.value, said):
+                return False
+        return True
 
     def _selection(self, selections: SelectionSetNode | None, kind: Any, data: Any) -> float:  # noqa: ANN401 - JSON
         return sum(self._field(field, kind, data) for field in self._fields(selections))

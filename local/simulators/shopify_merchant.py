@@ -115,6 +115,9 @@ class Merchant:
         location: str | int | None = None,
         harmonized_system_code: str | None = None,
         country_code_of_origin: str | None = None,
+        vendor: str = "Example Goods",
+        product_type: str = "",
+        tags: Sequence[str] = (),
     ) -> Made:
         """Put a product on sale, with stock when `on_hand` is given. SKUs may repeat, as in a real shop."""
         now = self.store.now()
@@ -135,6 +138,9 @@ class Merchant:
                 requires_shipping=requires_shipping,
                 harmonized_system_code=harmonized_system_code,
                 country_code_of_origin=country_code_of_origin,
+                vendor=vendor,
+                product_type=product_type,
+                tags=sorted(tags, key=str.lower),
             )
         )
         level = self.store.level(product, self.store.find_location(location))
@@ -171,6 +177,20 @@ class Merchant:
         names = ("available", "on_hand", "committed", "reserved", "safety_stock", "damaged", "incoming")
         return {name: getattr(level, name) for name in (*names, "quality_control")}
 
+    @action
+    def add_shipping_method(
+        self,
+        name: str,
+        *,
+        profile: str = "General profile",
+        zone: str = "Domestic",
+        active: bool = True,
+        services: dict[str, bool] | None = None,
+    ) -> Made:
+        """Offer a shipping method; `services` are those of a carrier that is asked for its rates, active or not."""
+        made = self.store.add_shipping_method(name, profile=profile, zone=zone, active=active, services=services)
+        return {"id": gid("DeliveryMethodDefinition", made.id), "name": name}
+
     # -- ordering ----------------------------------------
 
     @action
@@ -194,6 +214,13 @@ class Merchant:
         tags: Sequence[str] = (),
         attributes: Made | None = None,
         source_name: str = "web",
+        channel: str = "Online Store",
+        attribution: str | None = None,
+        discount_codes: Sequence[str] = (),
+        customer_tags: Sequence[str] = (),
+        tax: str = "0.00",
+        processed_at: str | None = None,
+        ship_within_seconds: float | None = None,
         name: str | None = None,
         currency: str | None = None,
         presentment_currency: str | None = None,
@@ -202,12 +229,14 @@ class Merchant:
         fulfill_in_seconds: float | None = None,
         hold_reason: str | None = None,
     ) -> Made:
-        """Buy. A line is `{sku, quantity, price, requires_shipping, title, location, gift_card, properties}`.
+        """Buy. A line is `{sku, quantity, price, requires_shipping, title, location, gift_card, properties, vendor}`.
 
         `address` changes parts of the default one. Pickup and digital orders have none. Fulfillment orders
         appear after `delayed_routing_seconds`, scheduled ones open after `fulfill_in_seconds`, and
         `hold_reason` holds them from the start, as the shop's own settings may. The customer may pay in another
-        currency: `exchange_rate` of it for one of the shop's.
+        currency: `exchange_rate` of it for one of the shop's. An import says when it was placed (`processed_at`),
+        and `ship_within_seconds` by when its fulfillment orders are to be fulfilled. `attribution` is what a
+        channel's app says of it, finer than the app's own name.
         """
         choose(financial_status, FINANCIAL_STATUSES)
         choose(delivery, DELIVERIES)
@@ -241,6 +270,13 @@ class Merchant:
             tags=sorted(tags, key=str.lower),
             attributes=dict(attributes or {}),
             source_name=source_name,
+            channel=channel,
+            attribution=attribution,
+            discount_codes=list(discount_codes),
+            customer_tags=sorted(customer_tags, key=str.lower),
+            tax=Decimal(tax),
+            placed_at=read_time(processed_at),
+            ship_by=None if ship_within_seconds is None else now + dt.timedelta(seconds=ship_within_seconds),
             address_id=self.store.next_id(),
             own_name=name,
             currency=currency or self.currency,
@@ -283,7 +319,7 @@ class Merchant:
     def _new_line(self, given: Made) -> LineItem:
         known = {
             *("sku", "quantity", "price", "requires_shipping", "title", "variant_title", "location", "gift_card"),
-            *("properties", "taxable", "custom"),
+            *("properties", "taxable", "custom", "vendor"),
         }
         if unknown := given.keys() - known:
             message = f"unknown: {', '.join(sorted(unknown))}"
@@ -302,6 +338,7 @@ class Merchant:
                 given.get("title", "Custom item"),
                 quantity,
                 Decimal(str(given.get("price", "10.00"))),
+                vendor=given.get("vendor"),
                 requires_shipping=given.get("requires_shipping", True),
                 gift_card=given.get("gift_card", False),
                 properties=dict(given.get("properties", {})),
@@ -484,6 +521,14 @@ class Merchant:
         """Write a note."""
         found = self._order(order)
         found.note = note
+        self.store.touch(found)
+        return self._seen(found)
+
+    @action
+    def set_tags(self, order: str | int, tags: Sequence[str]) -> Made:
+        """Replace the tags, as the merchant does in the admin."""
+        found = self._order(order)
+        found.tags = sorted(tags, key=str.lower)
         self.store.touch(found)
         return self._seen(found)
 
@@ -685,6 +730,7 @@ class Merchant:
             "cancelled": order.cancelled_at is not None,
             "routed": order.routed,
             "tags": list(order.tags),
+            "note": order.note,
             "updated_at": order.updated_at,
             "lines": [
                 {
@@ -730,6 +776,10 @@ class Merchant:
                     "location": fulfillment_order.location.name,
                     "remaining": fulfillment_order.remaining,
                     "held_by": ["app" if hold.by_app else "merchant" for hold in fulfillment_order.holds],
+                    "holds": [
+                        {"reason": hold.reason, "notes": hold.notes, "handle": hold.handle}
+                        for hold in fulfillment_order.holds
+                    ],
                 }
                 for fulfillment_order in order.visible_fulfillment_orders
             ],
@@ -764,6 +814,15 @@ def as_number(wanted: str | int, kind: str) -> int:
     if isinstance(wanted, int) or wanted.isdecimal():
         return int(wanted)
     return number_of(wanted, kind)
+
+
+def read_time(text: str | None) -> dt.datetime | None:
+    """Read a time, which says its zone."""
+    moment = dt.datetime.fromisoformat(text) if text else None
+    if moment and moment.tzinfo is None:
+        message = "a time says its zone"
+        raise RefusedError(message)
+    return moment
 
 
 def choose[T](value: T, known: Sequence[T]) -> T:

@@ -43,6 +43,7 @@ type Chosen = list[tuple[FulfillmentOrderLine, int]]
 MAX_FULFILLMENT_LINES = 512
 MAX_HOLDS_PER_APP = 10
 MAX_METAFIELDS = 25
+MAX_NOTE = 5000
 QUANTITY_LIMIT = 1_000_000_000
 # Public notes say so; the official page has a figure that could not be read.
 IDEMPOTENCY_KEY_LIFE = dt.timedelta(hours=24)
@@ -130,6 +131,7 @@ class Mutations:
             "inventorySetQuantities": self.inventory_set_quantities,
             "metafieldsDelete": self.metafields_delete,
             "metafieldsSet": self.metafields_set,
+            "orderUpdate": self.order_update,
             "tagsAdd": self.tags_add,
             "tagsRemove": self.tags_remove,
             "webhookSubscriptionCreate": self.webhook_subscription_create,
@@ -547,7 +549,8 @@ class Mutations:
     # -- tags and metafields ----------------------------------------
 
     def tags_add(self, _: object, id: str, tags: list[str]) -> View:  # noqa: A002 - the schema's name
-        """Add tags to an order; tags that are there already stay as they are."""
+        """Add tags to an order; tags that are there already stay as they are. A comma parts one from the next."""
+        tags = [tag for given in tags for tag in given.split(",")]
         order, problem = self._tagged(id, tags)
         if problem or order is None:
             return {"node": None, "userErrors": [problem]}
@@ -580,8 +583,32 @@ class Mutations:
                 order.tags = tags
                 self.store.touch(order)
 
+    def order_update(self, _: object, input: View) -> View:  # noqa: A002 - the schema's name
+        """Change an order; what is left out stays as it is."""
+        order, note = self.store.orders.get(read_id(input["id"], "Order")), input.get("note")
+        problem = None
+        if order is None:
+            problem = error(["id"], "Order does not exist")
+        elif note is not None and len(note) > MAX_NOTE:
+            problem = error(["note"], f"Note is too long (maximum is {MAX_NOTE} characters)")
+        if problem or order is None:
+            return {"order": None, "userErrors": [problem]}
+        if "note" in input and (note or None) != order.note:
+            with self.store.event():
+                order.note = note or None
+                self.store.touch(order)
+        return {"order": self.views.order(order), "userErrors": []}
+
+    def _may_write_to(self, metafields: list[View], field: str) -> None:
+        """Refuse an app that may not write orders; its own installation is open to every app."""
+        ours = all(not entry["ownerId"].startswith("gid://shopify/Order/") for entry in metafields)
+        if not ours and "write_orders" not in self.views.scopes:
+            message = f"Access denied for {field} field. Required access: `write_orders` access scope."
+            raise ShopifyError(message, "ACCESS_DENIED", requiredAccess="`write_orders` access scope.")
+
     def metafields_set(self, _: object, metafields: list[View]) -> View:
         """Write metafields, all or none."""
+        self._may_write_to(metafields, "metafieldsSet")
         if len(metafields) > MAX_METAFIELDS:
             words = "Exceeded the maximum metafields input limit of 25."
             return {"metafields": None, "userErrors": [error(["metafields"], words, "LESS_THAN_OR_EQUAL_TO")]}
@@ -650,6 +677,7 @@ class Mutations:
 
     def metafields_delete(self, _: object, metafields: list[View]) -> View:
         """Delete metafields; null stands for one that was not there."""
+        self._may_write_to(metafields, "metafieldsDelete")
         limit_list(metafields, "metafields")
         gone: list[View | None] = []
         with self.store.event():

@@ -96,6 +96,8 @@ class Product:
     updated_at: dt.datetime
     variant_title: str | None = None
     vendor: str = "Example Goods"
+    product_type: str = ""
+    tags: list[str] = field(default_factory=list)
     barcode: str | None = None
     price: Decimal = Decimal("10.00")
     grams: int = 250
@@ -287,6 +289,36 @@ class ShippingLine:
 
 
 @dataclass
+class ShippingMethod:
+    """What a customer may choose for the way; `services` are those of a carrier that is asked for its rates."""
+
+    id: int
+    name: str
+    active: bool = True
+    services: dict[str, bool] | None = None
+    price: Decimal = Decimal("5.00")
+
+
+@dataclass
+class ShippingZone:
+    """Where some methods go."""
+
+    id: int
+    name: str
+    methods: list[ShippingMethod] = field(default_factory=list)
+
+
+@dataclass
+class DeliveryProfile:
+    """The zones of some products; all our locations are one group."""
+
+    id: int
+    group_id: int
+    name: str
+    zones: list[ShippingZone] = field(default_factory=list)
+
+
+@dataclass
 class Metafield:
     """A value an app keeps at one of the shop's things."""
 
@@ -341,6 +373,13 @@ class Order:
     tags: list[str] = field(default_factory=list)
     attributes: dict[str, str] = field(default_factory=dict)
     source_name: str = "web"
+    channel: str = "Online Store"
+    attribution: str | None = None
+    discount_codes: list[str] = field(default_factory=list)
+    customer_tags: list[str] = field(default_factory=list)
+    tax: Decimal = Decimal(0)
+    placed_at: dt.datetime | None = None
+    ship_by: dt.datetime | None = None
     cancelled_at: dt.datetime | None = None
     cancel_reason: str | None = None
     closed_at: dt.datetime | None = None
@@ -408,11 +447,39 @@ class Order:
         return sum((line.price for line in self.shipping_lines), Decimal(0))
 
     @property
+    def processed_at(self) -> dt.datetime:
+        """Give when the customer placed it, which is before an imported order was made."""
+        return self.placed_at or self.created_at
+
+    @property
+    def goods_price(self) -> Decimal:
+        """Sum the lines as ordered."""
+        return sum((line.price * line.quantity for line in self.lines), Decimal(0))
+
+    @property
+    def current_goods_price(self) -> Decimal:
+        """Sum the lines as edits and refunds left them."""
+        return sum((line.price * line.current_quantity for line in self.lines), Decimal(0))
+
+    @property
+    def current_tax(self) -> Decimal:
+        """Give the tax on what is left; taxes come on top of the prices."""
+        share = self.current_goods_price / self.goods_price if self.goods_price else Decimal(1)
+        return (self.tax * share).quantize(Decimal("0.01"))
+
+    @property
     def total_price(self) -> Decimal:
         """Sum what was ordered."""
-        return sum((line.price * line.quantity for line in self.lines), Decimal(0)) + self.shipping_price
+        return self.goods_price + self.shipping_price + self.tax
 
     @property
     def current_total_price(self) -> Decimal:
         """Sum what is left after edits and refunds."""
-        return sum((line.price * line.current_quantity for line in self.lines), Decimal(0)) + self.shipping_price
+        return self.current_goods_price + self.shipping_price + self.current_tax
+
+    @property
+    def received(self) -> Decimal:
+        """Give what the customer paid, refunded since or not; half of it as long as it is not all."""
+        if self.financial_status in ("PAID", "PARTIALLY_REFUNDED", "REFUNDED"):
+            return self.total_price
+        return self.total_price / 2 if self.financial_status == "PARTIALLY_PAID" else Decimal(0)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from local.simulators.shopify_records import (
+    DeliveryProfile,
     Fulfillment,
     FulfillmentEvent,
     FulfillmentOrder,
@@ -19,6 +20,8 @@ from local.simulators.shopify_records import (
     Metafield,
     Order,
     Product,
+    ShippingMethod,
+    ShippingZone,
     StockLevel,
     Tracking,
     big_numbers,
@@ -93,6 +96,8 @@ class ShopStore:
         self.levels: dict[tuple[int, int], StockLevel] = {}
         self.levels_at: dict[int, list[StockLevel]] = defaultdict(list)
         self.metafields: dict[tuple[str, str, str], Metafield] = {}
+        self.delivery_profiles: dict[int, DeliveryProfile] = {}
+        self._profile_ids = big_numbers(seed)
         self.next_order_number = 1001
         self._touched: dict[int, Order] = {}
         self._moved_stock: dict[int, StockLevel] = {}
@@ -199,6 +204,24 @@ class ShopStore:
         """Promise `units` of a line at a location (fewer when negative); `left` units leave the shelf too."""
         if line.product is not None and line.product.tracked:
             self.move_stock(self.level(line.product, location), committed=units, on_hand=-left)
+
+    # -- delivery profiles ----------------------------------------
+
+    def add_shipping_method(
+        self, name: str, *, profile: str, zone: str, active: bool = True, services: dict[str, bool] | None = None
+    ) -> ShippingMethod:
+        """Offer a method in a zone of a profile; what is not there yet is made."""
+        profiles = {each.name: each for each in self.delivery_profiles.values()}
+        if profile not in profiles:
+            made = DeliveryProfile(next(self._profile_ids), next(self._profile_ids), profile)
+            profiles[profile] = self.delivery_profiles[made.id] = made
+        zones = {each.name: each for each in profiles[profile].zones}
+        if zone not in zones:
+            zones[zone] = ShippingZone(next(self._profile_ids), zone)
+            profiles[profile].zones.append(zones[zone])
+        method = ShippingMethod(next(self._profile_ids), name, active, services)
+        zones[zone].methods.append(method)
+        return method
 
     # -- fulfillment orders ----------------------------------------
 
@@ -659,7 +682,7 @@ class ShopStore:
         }
         order.refunds.append(body)
         if paid and amount:
-            everything = order.refunded_total >= order.total_price - order.shipping_price
+            everything = order.refunded_total >= order.goods_price
             order.financial_status = "REFUNDED" if everything else "PARTIALLY_REFUNDED"
         self.announce("refunds/create", body, order)
         self.touch(order)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from local.simulators.shopify_records import (
+        DeliveryProfile,
         Fulfillment,
         FulfillmentEvent,
         FulfillmentOrder,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
         Order,
         Product,
         ShippingLine,
+        ShippingMethod,
+        ShippingZone,
         StockLevel,
         Subscription,
     )
@@ -143,6 +146,10 @@ class Views:
             "legacyResourceId": str(order.id),
             "name": order.name,
             "number": order.number,
+            "app": {"id": gid("App", 580111), "name": order.channel},
+            "attribution": {"displayName": order.attribution, "handle": order.attribution.lower().replace(" ", "-")}
+            if order.attribution
+            else None,
             "billingAddress": lambda _: self.address(order),
             "cancelReason": order.cancel_reason,
             "cancelledAt": time_text(order.cancelled_at),
@@ -153,10 +160,14 @@ class Views:
             "createdAt": time_text(order.created_at),
             "currencyCode": currency,
             "currentSubtotalLineItemsQuantity": sum(line.current_quantity for line in order.lines),
+            "currentShippingPriceSet": lambda _: money_bag(order, order.shipping_price),
+            "currentSubtotalPriceSet": lambda _: money_bag(order, order.current_goods_price),
+            "currentTotalTaxSet": lambda _: money_bag(order, order.current_tax),
             "currentTotalPriceSet": lambda _: money_bag(order, order.current_total_price),
             "currentTotalWeight": lambda _: str(sum(line.grams * line.current_quantity for line in order.lines)),
             "customAttributes": [{"key": key, "value": value} for key, value in order.attributes.items()],
             "customer": lambda _: self.customer(order),
+            "discountCodes": order.discount_codes,
             "displayFinancialStatus": order.displayed_financial_status,
             "displayFulfillmentStatus": lambda _: order.fulfillment_status(),
             "edited": order.edited,
@@ -176,7 +187,7 @@ class Views:
             "phone": order.phone,
             "poNumber": None,
             "presentmentCurrencyCode": order.presentment_currency,
-            "processedAt": time_text(order.created_at),
+            "processedAt": time_text(order.processed_at),
             "requiresShipping": any(line.requires_shipping for line in order.lines),
             "returnStatus": "NO_RETURN",
             "risk": lambda _: self.risk(order),
@@ -196,6 +207,7 @@ class Views:
             "taxesIncluded": False,
             "test": order.test,
             "totalPriceSet": lambda _: money_bag(order, order.total_price),
+            "totalReceivedSet": lambda _: money_bag(order, order.received),
             "totalWeight": lambda _: str(sum(line.grams * line.quantity for line in order.lines)),
             "unpaid": order.financial_status in ("PENDING", "AUTHORIZED", "EXPIRED"),
             "updatedAt": time_text(order.updated_at),
@@ -227,6 +239,7 @@ class Views:
             "displayName": name,
             "firstName": address.get("first_name"),
             "lastName": address.get("last_name"),
+            "tags": order.customer_tags,
             "defaultEmailAddress": {"emailAddress": order.email} if order.email else None,
             "defaultPhoneNumber": {"phoneNumber": order.phone} if order.phone else None,
         }
@@ -302,11 +315,11 @@ class Views:
             "createdAt": time_text(fulfillment_order.created_at),
             "updatedAt": time_text(fulfillment_order.updated_at),
             "fulfillAt": time_text(fulfillment_order.fulfill_at),
-            "fulfillBy": None,
+            "fulfillBy": time_text(order.ship_by),
             "order": lambda _: self.order(order),
             "orderId": gid("Order", order.id),
             "orderName": order.name,
-            "orderProcessedAt": time_text(order.created_at),
+            "orderProcessedAt": time_text(order.processed_at),
             "assignedLocation": lambda _: self.assigned_location(fulfillment_order.location),
             "destination": lambda _: self.destination(fulfillment_order),
             "deliveryMethod": lambda _: self.delivery_method(fulfillment_order),
@@ -464,6 +477,8 @@ class Views:
         return {
             "id": gid("Product", product.id),
             "legacyResourceId": str(product.id),
+            "productType": product.product_type,
+            "tags": product.tags,
             "title": product.title,
             "vendor": product.vendor,
         }
@@ -570,6 +585,53 @@ class Views:
             ),
         }
 
+    # -- delivery profiles ----------------------------------------
+
+    def delivery_profile(self, profile: DeliveryProfile) -> View:
+        """Show a delivery profile with its one group of locations."""
+        group = gid("DeliveryLocationGroup", profile.group_id)
+        shown = {
+            "locationGroup": {"id": group},
+            "locationGroupZones": lambda _, **arguments: page(
+                profile.zones, arguments, key=lambda zone: ("", zone.id), view=self.shipping_zone
+            ),
+        }
+        return {
+            "id": gid("DeliveryProfile", profile.id),
+            "default": profile.id == min(self.store.delivery_profiles),
+            "name": profile.name,
+            "profileLocationGroups": lambda _, locationGroupId=None: [shown] * (locationGroupId in (None, group)),  # noqa: N803 - the schema's name
+        }
+
+    def shipping_zone(self, zone: ShippingZone) -> View:
+        """Show a zone with its methods."""
+        return {
+            "methodDefinitions": lambda _, **arguments: page(
+                zone.methods, arguments, key=lambda method: ("", method.id), view=self.shipping_method
+            ),
+            "zone": {"id": gid("DeliveryZone", zone.id), "name": zone.name},
+        }
+
+    def shipping_method(self, method: ShippingMethod) -> View:
+        """Show a method: a price of the merchant's own, or a carrier's services."""
+        services = [{"active": active, "name": name} for name, active in (method.services or {}).items()]
+        own = {
+            "__typename": "DeliveryRateDefinition",
+            "id": gid("DeliveryRateDefinition", method.id),
+            "price": money(method.price, self.currency),
+        }
+        asked = {
+            "__typename": "DeliveryParticipant",
+            "id": gid("DeliveryParticipant", method.id),
+            "participantServices": services,
+        }
+        return {
+            "id": gid("DeliveryMethodDefinition", method.id),
+            "active": method.active,
+            "name": method.name,
+            "rateProvider": own if method.services is None else asked,
+        }
+
     # -- webhooks ----------------------------------------
 
     def subscription(self, subscription: Subscription) -> View:
@@ -593,7 +655,7 @@ class Views:
 
     def orders(self, orders: list[Order], arguments: View, warn: Callable[[Term], None]) -> View:
         """Show a page of orders that a search finds."""
-        times = {"UPDATED_AT": "updated_at", "CREATED_AT": "created_at", "PROCESSED_AT": "created_at"}
+        times = {"UPDATED_AT": "updated_at", "CREATED_AT": "created_at", "PROCESSED_AT": "processed_at"}
         by = times.get(arguments["sortKey"])
         terms = self._known_terms(arguments, _ORDER_TERMS, warn)
         return page(
@@ -679,7 +741,7 @@ _ORDER_TERMS: dict[str, Callable[[Order, Term], bool]] = {
     "tag": lambda order, term: term.value.lower() in (tag.lower() for tag in order.tags),
     "test": lambda order, term: str(order.test).lower() == term.value,
     "created_at": lambda order, term: term.matches_time(order.created_at),
-    "processed_at": lambda order, term: term.matches_time(order.created_at),
+    "processed_at": lambda order, term: term.matches_time(order.processed_at),
     "updated_at": lambda order, term: term.matches_time(order.updated_at),
 }
 _FULFILLMENT_ORDER_TERMS: dict[str, Callable[[FulfillmentOrder, Term], bool]] = {

@@ -6,6 +6,7 @@ import json
 import re
 import traceback
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,6 +15,7 @@ import requests
 import responses
 from responses.matchers import header_matcher, query_param_matcher, request_kwargs_matcher
 
+from jetbridge.domain.order import SeenAtJetpack
 from jetbridge.domain.stock import JetpackStock
 from jetbridge.domain.store import JetpackConnection
 from jetbridge.errors import (
@@ -168,6 +170,23 @@ def test_an_order_is_created_through_our_channel(jetpack: Jetpack) -> None:
     }
 
 
+def test_an_order_is_pinned_to_a_center_by_number(jetpack: Jetpack) -> None:
+    jetpack.network.post(f"{API}/order", status=201, json=an_order())
+
+    jetpack.warehouse.create_order(replace(NEW, location="156"))
+
+    assert jetpack.sent()["location_id"] == 156
+
+
+def test_what_is_no_id_of_a_center_is_never_sent(jetpack: Jetpack) -> None:
+    for location in ("Ontario 6 (CA)", "-9", "9 ", "9.0", "\N{ARABIC-INDIC DIGIT NINE}", "9" * 11):
+        with pytest.raises(RejectedByPartnerError) as caught:
+            jetpack.warehouse.create_order(replace(NEW, location=location))
+
+        assert caught.value.code == "no_location"
+    assert not jetpack.network.calls
+
+
 def test_the_same_order_is_sent_as_the_same_bytes(jetpack: Jetpack) -> None:
     jetpack.network.post(f"{API}/order", status=201, json=an_order())
 
@@ -310,6 +329,14 @@ def by_stock_taking(warehouse: JetpackWarehouse) -> object:
     return list(warehouse.stock())
 
 
+def by_looking_up(warehouse: JetpackWarehouse) -> object:
+    return warehouse.catalogue(frozenset({"TEA-250"}), frozenset(), with_stock=True)
+
+
+def by_watching(warehouse: JetpackWarehouse) -> object:
+    return list(warehouse.orders_since(NOW))
+
+
 WRITES = (
     by_creating,
     by_cancelling,
@@ -319,7 +346,7 @@ WRITES = (
     by_holding,
     by_releasing,
 )
-READS = (by_reading, by_finding, by_tracking, by_stock_taking)
+READS = (by_reading, by_finding, by_tracking, by_stock_taking, by_looking_up, by_watching)
 
 
 def everywhere(jetpack: Jetpack, **answer: Any) -> None:  # noqa: ANN401 - what responses takes
@@ -916,6 +943,98 @@ def test_many_skus_are_asked_for_fifty_at_a_time_and_those_with_a_comma_alone(je
     assert asked[2] == "SKU-050"
 
 
+def a_variant(sku: str, number: int = 1, **changes: Json) -> Json:
+    known = {"id": 990000 + number, "sku": sku, "status": "Active", "inventory": {"inventory_id": number}}
+    return {"id": number, "name": sku, "variants": [known | changes]}
+
+
+def lacking(jetpack: Jetpack, *names: str) -> frozenset[str]:
+    return jetpack.warehouse.catalogue(frozenset(names), frozenset()).without_customs
+
+
+CUSTOMS = {"hs_tariff_code": "090230", "country_code_of_origin": "US", "value": 10, "is321_eligible": False}
+
+
+@pytest.mark.parametrize(
+    ("variant", "lacks"),
+    [
+        ({"customs": CUSTOMS}, False),
+        ({"customs": CUSTOMS | {"value": 9.5}}, False),
+        ({"customs": CUSTOMS | {"value": "9.50"}}, False),
+        ({"customs": CUSTOMS | {"value": None}}, True),
+        ({"customs": CUSTOMS | {"value": 0}}, True),
+        ({"customs": CUSTOMS | {"hs_tariff_code": None}}, True),
+        ({"customs": CUSTOMS | {"hs_tariff_code": " "}}, True),
+        ({"customs": CUSTOMS | {"country_code_of_origin": ""}}, True),
+        ({"customs": {}}, True),
+        ({"customs": None}, True),
+        ({}, False),  # an answer that does not speak of it
+        ({"customs": None, "bundle_definition": [{"variant_id": 2, "variant_sku": "MUG", "quantity": 1}]}, False),
+        ({"customs": None, "status": "Inactive"}, False),
+    ],
+)
+def test_customs_data_are_a_code_an_origin_and_a_value(jetpack: Jetpack, variant: Json, *, lacks: bool) -> None:
+    jetpack.network.get(f"{API}/product", json={"items": [a_variant("TEA", **variant)], "next": None})
+
+    assert lacking(jetpack, "TEA") == ({"TEA"} if lacks else set())
+
+
+def test_one_product_with_customs_data_is_enough(jetpack: Jetpack) -> None:
+    products = [a_variant("TEA", 1, customs=None), a_variant("TEA", 2, customs=CUSTOMS), a_variant("MUG", 3)]
+    products += [a_variant("MUG", 4, customs={}), a_variant("CUP", 5, customs=CUSTOMS, status="Inactive")]
+    jetpack.network.get(f"{API}/product", json={"items": products, "next": None})
+
+    assert lacking(jetpack, "TEA", "MUG", "CUP") == {"MUG"}
+
+
+def test_the_lack_of_customs_data_is_remembered_for_a_minute(jetpack: Jetpack) -> None:
+    jetpack.network.get(f"{API}/product", json={"items": [a_variant("TEA", customs=None)], "next": None})
+    jetpack.network.get(f"{API}/product", json={"items": [a_variant("TEA", customs=CUSTOMS)], "next": None})
+
+    assert lacking(jetpack, "TEA") == {"TEA"}
+    jetpack.now += 59
+    assert lacking(jetpack, "TEA") == {"TEA"}
+    jetpack.now += 2
+    assert lacking(jetpack, "TEA") == set()
+    jetpack.now += 599
+    assert lacking(jetpack, "TEA") == set()
+    assert len(jetpack.network.calls) == 2
+
+
+# -- who else forwards ------------------------------------------------------------------------------------------------
+
+
+def a_seen_order(number: int, created_date: str | None = "2026-11-22T12:00:01+00:00", **changes: Json) -> Json:
+    return an_order(id=number, reference_id=f"ss-{number}", created_date=created_date) | changes
+
+
+def test_orders_are_seen_over_all_channels_oldest_first(jetpack: Jetpack) -> None:
+    url = f"{API}/order"
+    full = [a_seen_order(number) for number in range(250)]
+    jetpack.network.get(url, json=full, headers={"total-pages": "2"})
+    jetpack.network.get(url, json=[a_seen_order(250, channel={"id": 778899})], headers={"total-pages": "2"})
+
+    found = list(jetpack.warehouse.orders_since(NOW))
+
+    assert [each.reference for each in found] == [f"ss-{number}" for number in range(251)]
+    assert found[0] == SeenAtJetpack("ss-0", "#1001", "120001", NOW + timedelta(seconds=1))
+    assert found[-1].channel_id == "778899"
+    start = {"StartDate": "2026-11-22T11:59:59+00:00", "SortOrder": "Oldest", "Limit": "250"}
+    assert jetpack.queries() == [start | {"Page": "1"}, start | {"Page": "2"}]
+    assert not [call for call in jetpack.network.calls if "shipbob_channel_id" in call.request.headers]
+
+
+def test_of_an_order_seen_everything_may_be_null(jetpack: Jetpack) -> None:
+    blank = {"id": 5, "reference_id": None, "order_number": None, "created_date": None, "channel": None}
+    rows = [blank, {"id": 6, "created_date": "soon", "channel": {"id": None}}, a_seen_order(7, "2026-11-22T13:00:00")]
+    jetpack.network.get(f"{API}/order", json=rows)
+
+    nothing, odd, no_zone = jetpack.warehouse.orders_since(NOW)
+
+    assert nothing == odd == SeenAtJetpack("", "", "", NOW)
+    assert no_zone.inserted_at == NOW + timedelta(hours=1)
+
+
 # -- stock and cursors ------------------------------------------------------------------------------------------------
 
 
@@ -981,6 +1100,157 @@ def test_of_the_next_address_only_the_query_is_followed(jetpack: Jetpack) -> Non
     jetpack.network.get(url, json={"items": [], "next": None}, match=[query_param_matcher({"cursor": "2"})])
 
     assert list(jetpack.warehouse.stock()) == []
+
+
+# -- how much can be sold ---------------------------------------------------------------------------------------------
+
+
+class Shelves:
+    """Answers product and level lists as filtered, and counts."""
+
+    def __init__(self, jetpack: Jetpack, products: list[Json], *levels: Json) -> None:
+        self.warehouse = jetpack.warehouse
+        self.products, self.levels = products, list(levels)
+        self.asked: list[str] = []
+        jetpack.network.add_callback("GET", f"{API}/product", self._list_products)
+        jetpack.network.add_callback("GET", f"{API}/inventory-level", self._list_levels)
+        jetpack.network.assert_all_requests_are_fired = False
+
+    def count(self, *names: str) -> dict[str, int]:
+        sellable = self.warehouse.catalogue(frozenset(names), frozenset(), with_stock=True).sellable
+        assert sellable is not None
+        return sellable
+
+    def _list_products(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        names = self._asked(request, "SKU").removeprefix("any:").split(",")
+        found = [each for each in self.products if each["variants"][0]["sku"] in names]
+        return 200, {}, json.dumps({"items": found, "next": None})
+
+    def _list_levels(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        self._asked(request, "InventoryIds")
+        return 200, {}, json.dumps({"items": self.levels, "next": None})  # all of them: a filter nobody obeys
+
+    def _asked(self, request: requests.PreparedRequest, name: str) -> str:
+        query = dict(parse_qsl(urlsplit(str(request.url)).query))
+        assert query.keys() == {name, "PageSize"}
+        self.asked.append(f"{name}={query[name]}")
+        return query[name]
+
+
+def items(**units: int) -> list[Json]:
+    """Levels by the letter of the item: A is 1."""
+    return [level_of(ord(letter) - 64, each) for letter, each in units.items()]
+
+
+def level_of(number: int, sellable: int | None, fulfillable: int | None = None, exception: int = 0) -> Json:
+    level = a_level(None, sellable, sellable if fulfillable is None else fulfillable, exception)
+    return level | {"inventory_id": number}
+
+
+def a_bundle(sku: str, number: int, *parts: tuple[int, str | None, int | None], **changes: Json) -> Json:
+    definition = [
+        {"product_id": each, "variant_id": 990000 + each, "variant_sku": part, "quantity": quantity}
+        for each, part, quantity in parts
+    ]
+    return a_variant(sku, number, bundle_definition=definition, **changes)
+
+
+@pytest.mark.parametrize(
+    ("level", "units"),
+    [
+        (level_of(1, 8, 10, 2), 8),
+        (level_of(1, 130, 100, 10), 90),  # the other reading of the vendor's texts (facts 16.4)
+        (level_of(1, 3, 100, 10), 3),
+        (level_of(1, -2, 5, 7), 0),
+        (level_of(1, None, 5), 0),
+        (level_of(2, 8), 0),
+    ],
+)
+def test_what_can_be_sold_is_the_smaller_reading_and_never_below_zero(
+    jetpack: Jetpack, level: Json, units: int
+) -> None:
+    assert Shelves(jetpack, [a_variant("TEA")], level).count("TEA") == {"TEA": units}
+
+
+def test_levels_are_asked_for_together_and_kept_for_a_minute(jetpack: Jetpack) -> None:
+    products = [a_variant("TEA", 1), a_variant("MUG", 2), a_variant("CUP", 3)]
+    shelves = Shelves(jetpack, products, *items(A=5, B=6, C=7))
+
+    assert shelves.count("TEA", "MUG") == {"TEA": 5, "MUG": 6}
+    shelves.levels = items(A=1, B=2, C=3)
+    jetpack.now += 59
+    assert shelves.count("TEA", "CUP") == {"TEA": 5, "CUP": 3}
+    jetpack.now += 2
+    assert shelves.count("TEA") == {"TEA": 1}
+    assert shelves.asked == [
+        "SKU=any:MUG,TEA",
+        "InventoryIds=1,2",
+        "SKU=CUP",
+        "InventoryIds=3",
+        "InventoryIds=1",
+    ]
+
+
+def test_nothing_of_a_sku_without_stock_of_its_own_is_asked_for(jetpack: Jetpack) -> None:
+    products = [a_variant("TEA", 1, inventory=None), a_variant("MUG", 2, inventory={}), a_variant("OLD", 3, status="")]
+    shelves = Shelves(jetpack, products, *items(A=5, B=6, C=7))
+
+    assert shelves.count("TEA", "MUG", "OLD", "GHOST") == {"TEA": 0, "MUG": 0, "OLD": 0, "GHOST": 0}
+    assert shelves.asked == ["SKU=any:GHOST,MUG,OLD,TEA"]
+
+
+def test_of_several_products_with_one_sku_the_fullest_counts(jetpack: Jetpack) -> None:
+    products = [a_variant("TEA", 1), a_variant("TEA", 2), a_variant("TEA", 2), a_variant("TEA", 3, status="Inactive")]
+
+    assert Shelves(jetpack, products, *items(A=5, B=6, C=70)).count("TEA") == {"TEA": 6}
+
+
+@pytest.mark.parametrize(
+    ("parts", "units"),
+    [
+        (((1, "TEA", 1),), 9),
+        (((1, "TEA", 2), (2, "MUG", 1)), 4),
+        (((1, "TEA", 1), (2, "MUG", 3)), 1),
+        (((1, "TEA", 1), (1, "TEA", 2)), 3),
+        (((1, "TEA", 1), (4, "E-BOOK", 1)), 9),
+        (((4, "E-BOOK", 1),), 0),
+        (((1, "TEA", 1), (3, "OLD", 1)), 0),
+        (((1, "TEA", 1), (5, "GHOST", 1)), 0),
+        (((1, "TEA", 1), (2, None, 1)), 0),
+        (((1, "TEA", None),), 0),
+        (((1, "TEA", 0),), 0),
+        (((7, "TEA", 1),), 0),  # another product of that SKU
+    ],
+)
+def test_a_bundle_is_as_many_as_its_scarcest_part_allows(
+    jetpack: Jetpack, parts: tuple[tuple[int, str | None, int | None], ...], units: int
+) -> None:
+    products = [a_variant("TEA", 1), a_variant("MUG", 2), a_variant("OLD", 3, status="Inactive")]
+    products += [a_variant("E-BOOK", 4, is_digital=True), a_bundle("SET", 6, *parts)]
+    shelves = Shelves(jetpack, products, *items(A=9, B=4, C=9, D=0, F=50))
+
+    assert shelves.count("SET") == {"SET": units}
+
+
+def test_the_parts_of_all_bundles_cost_one_more_call_and_are_remembered(jetpack: Jetpack) -> None:
+    products = [a_variant("TEA", 1), a_variant("MUG", 2), a_bundle("SET", 3, (1, "TEA", 1), (2, "MUG", 1))]
+    products += [a_bundle("TWO", 4, (1, "TEA", 2))]
+    shelves = Shelves(jetpack, products, *items(A=9, B=4))
+
+    for _ in range(2):
+        assert shelves.count("SET", "TWO", "TEA") == {"SET": 4, "TWO": 4, "TEA": 9}
+    assert shelves.asked == ["SKU=any:SET,TEA,TWO", "SKU=MUG", "InventoryIds=1,2"]
+
+
+def test_levels_of_many_items_are_asked_for_150_at_a_time(jetpack: Jetpack) -> None:
+    products = [a_variant(f"SKU-{number:03}", number) for number in range(1, 152)]
+    shelves = Shelves(jetpack, products, *(level_of(number, number) for number in range(1, 152)))
+
+    found = shelves.count(*(each["name"] for each in products))
+
+    assert (found["SKU-001"], found["SKU-151"]) == (1, 151)
+    levels = [each for each in shelves.asked if each.startswith("InventoryIds=")]
+    assert [each.count(",") + 1 for each in levels] == [150, 1]
 
 
 # -- where the token goes, and what errors say ------------------------------------------------------------------------

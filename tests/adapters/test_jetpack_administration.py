@@ -91,6 +91,19 @@ def test_an_account_shows_its_channels_options_and_who_else_forwards(
     assert facts.recent_orders == (("778899", 2),)
 
 
+def test_ship_options_are_read_anew_each_time(admin: JetpackAdmin, simulator: JetpackSimulator) -> None:
+    before = dict(admin.ship_options())
+    simulator.set_shipping_method("Economy", active=False)
+    simulator.add_shipping_method("Slow boat")
+
+    assert dict(admin.ship_options()) == before | {"Economy": False, "Slow boat": True}
+
+
+def test_only_the_centers_that_ship_for_us_are_listed(admin: JetpackAdmin, simulator: JetpackSimulator) -> None:
+    assert admin.locations() == (("9", "Bethlehem (PA)"), ("156", "Ontario 6 (CA)"))
+    assert not simulator.unknown_fields
+
+
 def test_webhooks_are_subscribed_listed_and_deleted(admin: JetpackAdmin, simulator: JetpackSimulator) -> None:
     secret = admin.subscribe(TOPICS, ADDRESS)
 
@@ -206,6 +219,25 @@ def test_of_very_many_recent_orders_a_thousand_are_counted(
     network.add_callback("GET", f"{API}/order", page)
 
     assert scripted.facts(NOW).recent_orders == (("5", 1000),)
+
+
+def test_a_center_ships_only_if_everything_says_so(network: responses.RequestsMock, scripted: JetpackAdmin) -> None:
+    good = {"id": 9, "name": "Here", "is_active": True, "is_shipping_enabled": True, "access_granted": True}
+    others = [good | {"id": 10, name: value} for name in list(good)[2:] for value in (False, None)]
+    url = f"{API}/location"
+    network.get(url, json=[*others, good, good | {"id": 11, "name": None}, {"id": 12}])
+
+    assert scripted.locations() == (("9", "Here"), ("11", ""))
+
+
+@pytest.mark.parametrize("body", [{"items": []}, "x", [{"id": "Ada"}]])
+def test_centers_that_cannot_be_read_are_an_error(
+    network: responses.RequestsMock, scripted: JetpackAdmin, body: Json
+) -> None:
+    network.get(f"{API}/location", json=body)
+
+    with pytest.raises(UnexpectedAnswerError):
+        scripted.locations()
 
 
 def made(**changes: object) -> Json:

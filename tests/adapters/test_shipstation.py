@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 import responses
-from responses.matchers import header_matcher, request_kwargs_matcher
+from responses.matchers import header_matcher, query_param_matcher, request_kwargs_matcher
 
 from jetbridge.domain.order import Address
 from jetbridge.domain.shipstation import Mark, Resource, ShipStationLine
@@ -262,6 +262,101 @@ def test_nulls_everywhere_are_survived(shipstation: ShipStation) -> None:
         (),
         None,
     )
+
+
+def test_what_rules_ask_about_is_translated(shipstation: ShipStation) -> None:
+    order = an_order(
+        gift=True,
+        giftMessage=" Enjoy ",
+        shipByDate="2026-11-25T00:00:00.0000000",
+        paymentDate="2026-07-01T03:00:00.5000000",
+        weight={"value": 3.5, "units": "ounces", "WeightUnits": 1},
+        userId="123456ab-ab12-3c4d-5e67-89f1abc1defa",
+        customerUsername="ada",
+        items=[an_item(warehouseLocation=" A-12 ")],
+        advancedOptions={"storeId": STORE_ID, "source": "web", "customField1": "VIP", "customField3": " 3PL "},
+    )
+    order["shipTo"] |= {"residential": False, "addressVerified": "Address validation warning"}
+
+    found = read(shipstation, order)
+
+    assert found.custom_fields == ("VIP", "", "3PL")
+    assert (found.gift, found.gift_message, found.source) == (True, "Enjoy", "web")
+    assert found.ship_by == datetime(2026, 11, 25, 8, tzinfo=UTC)
+    assert found.paid_at == datetime(2026, 7, 1, 10, 0, 0, 500000, tzinfo=UTC)
+    assert found.weight_grams == 99
+    assert (found.residential, found.address_verified) == (False, "Address validation warning")
+    assert (found.assigned_to, found.username) == ("123456ab-ab12-3c4d-5e67-89f1abc1defa", "ada")
+    assert found.lines[0].warehouse_location == "A-12"
+
+
+NOTHING_SAID = {
+    "custom_fields": ("", "", ""),
+    "gift": False,
+    "gift_message": "",
+    "source": "",
+    "ship_by": None,
+    "paid_at": None,
+    "weight_grams": 0,
+    "residential": None,
+    "address_verified": "",
+    "assigned_to": "",
+    "username": "",
+}
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", 7, {}, [], "soon", "0001-01-01T00:00:00", "yes"])
+def test_what_cannot_be_read_of_it_costs_no_order(shipstation: ShipStation, value: Json) -> None:
+    """They are beside the order: text where text stands, and no more."""
+    odd: dict[str, Json] = dict.fromkeys(
+        ("gift", "giftMessage", "shipByDate", "paymentDate", "weight", "userId", "customerUsername"), value
+    )
+    advanced = {"storeId": STORE_ID, **dict.fromkeys(("source", "customField1", "customField2", "customField3"), value)}
+    order = an_order(advancedOptions=advanced, items=[an_item(warehouseLocation=value)]) | odd
+    order["shipTo"] |= {"residential": value, "addressVerified": value}
+    text = value.strip() if isinstance(value, str) else ""
+    texts = dict.fromkeys(("gift_message", "source", "address_verified", "assigned_to", "username"), text)
+
+    found = read(shipstation, order)
+
+    expected = NOTHING_SAID | texts | {"custom_fields": (text, text, text)}
+    assert {name: getattr(found, name) for name in NOTHING_SAID} == expected
+    assert found.lines[0].warehouse_location == text
+
+
+@pytest.mark.parametrize("changes", [{"advancedOptions": None, "shipTo": None}, {}])
+def test_what_is_not_there_is_not_said(shipstation: ShipStation, changes: Json) -> None:
+    order = an_order() | changes
+    if order["shipTo"]:
+        del order["shipTo"]["addressVerified"]
+
+    found = read(shipstation, order)
+
+    assert {name: getattr(found, name) for name in NOTHING_SAID} == NOTHING_SAID
+
+
+@pytest.mark.parametrize(
+    ("weight", "grams"),
+    [
+        ({"value": 250, "units": "grams"}, 250),
+        ({"value": 1, "units": "pounds"}, 454),
+        ({"value": 2.5, "units": "Pounds"}, 1134),
+        ({"value": 1, "units": "ounces"}, 28),
+        ({"value": 16, "units": "ounces"}, 454),
+        ({"value": 0, "units": "ounces"}, 0),
+        ({"value": 5, "units": "stones"}, 0),
+        ({"value": 5, "units": None}, 0),
+        ({"value": 5}, 0),
+        ({"value": None, "units": "grams"}, 0),
+        ({"value": "5", "units": "grams"}, 0),
+        ({"value": -5, "units": "grams"}, 0),
+        ({"value": float("nan"), "units": "grams"}, 0),
+        ({"value": float("inf"), "units": "grams"}, 0),
+        ({"value": 10**400, "units": "ounces"}, 0),
+    ],
+)
+def test_weights_are_in_grams(shipstation: ShipStation, weight: Json, grams: int) -> None:
+    assert read(shipstation, an_order(weight=weight)).weight_grams == grams
 
 
 def test_an_address_of_blanks_is_none(shipstation: ShipStation) -> None:
@@ -971,6 +1066,38 @@ def test_stores_are_listed_with_whether_they_import(shipstation: ShipStation) ->
     assert tea.last_import_at == datetime(2026, 11, 22, 11, 46, 53, 433000, tzinfo=UTC)
     assert odd.last_import_at is None
     assert shipstation.queries() == [{"showInactive": "true"}]
+
+
+def test_the_services_of_every_carrier_are_named_once(shipstation: ShipStation) -> None:
+    carriers = [
+        {"name": "UPS", "code": "ups"},
+        {"name": "FedEx", "code": "fedex"},
+        None,
+        {"name": "UPS", "code": "ups", "nickname": "the other account"},
+        {"name": "Nameless", "code": None},
+    ]
+    shipstation.network.replace(responses.GET, f"{HOST}/carriers", json=carriers)
+    url = f"{HOST}/carriers/listservices"
+    for code, names in (("ups", ["UPS® Ground", None, " "]), ("fedex", ["FedEx 2Day®", "UPS® Ground"])):
+        rows = [{"carrierCode": code, "code": f"{code}_1", "name": name} for name in names]
+        shipstation.network.get(url, json=[*rows, None], match=[query_param_matcher({"carrierCode": code})])
+
+    assert shipstation.account.services() == ("UPS® Ground", "FedEx 2Day®")
+    assert shipstation.queries() == [{}, {"carrierCode": "ups"}, {"carrierCode": "fedex"}]
+
+
+def test_without_carriers_there_are_no_services(shipstation: ShipStation) -> None:
+    shipstation.network.replace(responses.GET, f"{HOST}/carriers", json=[])
+
+    assert shipstation.account.services() == ()
+
+
+@pytest.mark.parametrize("answer", [{"json": {}}, {"status": 404}, {"status": 400, "json": {"message": "no"}}])
+def test_services_that_cannot_be_read_are_not_left_out(shipstation: ShipStation, answer: Json) -> None:
+    shipstation.network.get(f"{HOST}/carriers/listservices", **answer)
+
+    with pytest.raises(UnexpectedAnswerError):
+        shipstation.account.services()
 
 
 @pytest.mark.parametrize("path", ["stores", "webhooks"])

@@ -31,7 +31,7 @@ from jetbridge.partners.http import Seams, time_limit
 from jetbridge.partners.shopify import documents
 from jetbridge.partners.shopify.client import ShopifyShop
 from jetbridge.partners.shopify.graphql import JITTER_SECONDS
-from jetbridge.ports import ParcelAnnouncement, TrackingNumber
+from jetbridge.ports import MirroredHold, ParcelAnnouncement, TrackingNumber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -186,7 +186,7 @@ def test_an_order_is_asked_for_with_our_token_and_time_outs(shopify: Shopify) ->
 
     sent = shopify.sent()
     assert sent["query"] == documents.ORDER
-    assert sent["variables"] == {"id": GID, "fulfillments": 3, "fulfillmentLines": 10}
+    assert sent["variables"] == {"id": GID, "fulfillments": 3, "fulfillmentLines": 10, "withCustomer": False}
 
 
 def test_a_parcel_is_announced_with_shopifys_spelling_of_the_carrier(shopify: Shopify) -> None:
@@ -367,6 +367,161 @@ def test_no_name_finds_no_order(shopify: Shopify, name: str) -> None:
     assert shopify.shop.orders_named(name) == ()
 
 
+# -- what is written to an order ------------------------------------------------------------------------------------
+
+PART = "gid://shopify/FulfillmentOrder/1"
+HOLD = MirroredHold("INCORRECT_ADDRESS", "The house number is missing.")
+DONE: Json = {"userErrors": []}
+HELD = {"fulfillmentHold": {"id": "gid://shopify/FulfillmentHold/1"}} | DONE
+
+
+def test_a_hold_is_placed_under_our_handle_and_tells_nobody(shopify: Shopify) -> None:
+    shopify.answers({"data": {"fulfillmentOrderHold": HELD}})
+
+    shopify.shop.hold(PART, HOLD)
+
+    assert shopify.sent()["variables"] == {
+        "id": PART,
+        "hold": {
+            "reason": "INCORRECT_ADDRESS",
+            "reasonNotes": "The house number is missing.",
+            "handle": "jetbridge",
+            "notifyMerchant": False,
+        },
+    }
+
+
+def test_holds_are_released_by_their_ids_and_never_without(shopify: Shopify) -> None:
+    shopify.answers({"data": {"fulfillmentOrderReleaseHold": {"fulfillmentOrder": {"id": PART}} | DONE}})
+
+    shopify.shop.release_holds(PART, ())
+    shopify.shop.release_holds(PART, ("hold-1", "hold-2"))
+
+    assert len(shopify.network.calls) == 1
+    assert shopify.sent()["variables"] == {"id": PART, "holdIds": ["hold-1", "hold-2"]}
+
+
+def test_no_tags_are_no_call(shopify: Shopify) -> None:
+    shopify.shop.add_tags(ORDER, ())
+    shopify.shop.remove_tags(ORDER, ())
+
+    assert not shopify.network.calls
+
+
+def test_a_mark_is_a_metafield_of_our_app(shopify: Shopify) -> None:
+    shopify.answers({"data": {"metafieldsSet": DONE}})
+    shopify.answers({"data": {"metafieldsDelete": DONE}})
+
+    shopify.shop.mark_forwarded(ORDER, ("demo:1:1", "demo:1:2"))
+    shopify.shop.mark_forwarded(ORDER, ())
+
+    metafield = {"ownerId": GID, "namespace": "$app", "key": "jetpack_references"}
+    written = {"type": "list.single_line_text_field", "value": '["demo:1:1", "demo:1:2"]'}
+    assert shopify.sent(0)["variables"] == {"metafields": [metafield | written]}
+    assert shopify.sent(1)["variables"] == {"metafields": [metafield]}
+
+
+def refused_with(code: str | None, words: str = "Not today.") -> Json:
+    return {"userErrors": [{"field": ["id"], "message": words} | ({"code": code} if code else {})]}
+
+
+WRITES: list[tuple[str, Callable[[ShopifyShop], None]]] = [
+    ("fulfillmentOrderHold", lambda shop: shop.hold(PART, HOLD)),
+    ("metafieldsDelete", lambda shop: shop.mark_forwarded(ORDER, ())),
+    ("metafieldsSet", lambda shop: shop.mark_forwarded(ORDER, ("demo:1:1",))),
+    ("orderUpdate", lambda shop: shop.set_note(ORDER, "Ring at Ada's")),
+    ("tagsAdd", lambda shop: shop.add_tags(ORDER, ("Jetpack",))),
+    ("tagsRemove", lambda shop: shop.remove_tags(ORDER, ("Jetpack",))),
+]
+
+
+@pytest.mark.parametrize(("field", "write"), WRITES)
+def test_a_refused_write_is_refused(shopify: Shopify, field: str, write: Callable[[ShopifyShop], None]) -> None:
+    shopify.answers({"data": {field: refused_with("TAKEN", "Not today, Ada's neighbor.")}})
+
+    with pytest.raises(RejectedByPartnerError) as caught:
+        write(shopify.shop)
+
+    if field == "orderUpdate":
+        assert "Ada" not in str(caught.value)  # what was sent is personal, and they may quote it
+    else:
+        assert caught.value.code == "TAKEN"
+
+
+@pytest.mark.parametrize(("field", "write"), [*WRITES, ("fulfillmentOrderReleaseHold", None)])
+@pytest.mark.parametrize("payload", [None, {}, {"userErrors": "?"}])
+def test_a_write_that_is_not_confirmed_may_have_happened(
+    shopify: Shopify, field: str, write: Callable[[ShopifyShop], None] | None, payload: Json | None
+) -> None:
+    shopify.answers({"data": {field: payload}})
+
+    with pytest.raises(OutcomeUnknownError):
+        (write or (lambda shop: shop.release_holds(PART, ("hold-1",))))(shopify.shop)
+
+
+@pytest.mark.parametrize(
+    ("field", "write"), [each for each in WRITES if each[0] not in {"metafieldsSet", "metafieldsDelete"}]
+)
+def test_a_write_that_shows_nothing_done_may_have_happened(
+    shopify: Shopify, field: str, write: Callable[[ShopifyShop], None]
+) -> None:
+    shopify.answers({"data": {field: DONE}})
+
+    with pytest.raises(OutcomeUnknownError):
+        write(shopify.shop)
+
+
+def test_a_handle_that_is_taken_means_held_already(shopify: Shopify) -> None:
+    shopify.answers({"data": {"fulfillmentOrderHold": refused_with("DUPLICATE_FULFILLMENT_HOLD_HANDLE")}})
+
+    shopify.shop.hold(PART, HOLD)
+
+
+@pytest.mark.parametrize("code", ["TAKEN", "FULFILLMENT_ORDER_HOLD_LIMIT_REACHED", "FULFILLMENT_ORDER_NOT_FOUND"])
+def test_no_other_refusal_means_held_already(shopify: Shopify, code: str) -> None:
+    shopify.answers({"data": {"fulfillmentOrderHold": refused_with(code)}})
+
+    with pytest.raises(RejectedByPartnerError) as caught:
+        shopify.shop.hold(PART, HOLD)
+
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        None,
+        {"fulfillmentHolds": []},
+        {"fulfillmentHolds": [{"id": "hold-9"}]},
+    ],
+)
+def test_a_release_that_is_refused_where_the_holds_are_gone_is_done(shopify: Shopify, left: Json | None) -> None:
+    shopify.answers({"data": {"fulfillmentOrderReleaseHold": refused_with(None, "It is not on hold.")}})
+    shopify.answers({"data": {"fulfillmentOrder": left}})
+
+    shopify.shop.release_holds(PART, ("hold-1", "hold-2"))
+
+    assert shopify.sent(1)["query"] == documents.HOLDS
+
+
+def test_a_release_that_is_refused_where_a_hold_is_left_is_refused(shopify: Shopify) -> None:
+    shopify.answers({"data": {"fulfillmentOrderReleaseHold": refused_with("INVALID_ACCESS")}})
+    shopify.answers({"data": {"fulfillmentOrder": {"fulfillmentHolds": [{"id": "hold-2"}]}}})
+
+    with pytest.raises(RejectedByPartnerError) as caught:
+        shopify.shop.release_holds(PART, ("hold-1", "hold-2"))
+
+    assert caught.value.code == "INVALID_ACCESS"
+
+
+@pytest.mark.parametrize("answer", [{"data": {}}, {"data": {"fulfillmentOrder": {}}}])
+def test_holds_that_are_not_told_are_not_gone(shopify: Shopify, answer: Json) -> None:
+    shopify.answers({"data": {"fulfillmentOrderReleaseHold": refused_with(None)}}, answer)
+
+    with pytest.raises(UnexpectedAnswerError):
+        shopify.shop.release_holds(PART, ("hold-1",))
+
+
 # -- what is understood ---------------------------------------------------------------------------------------------
 
 
@@ -401,24 +556,41 @@ def without(payload: Json, *names: str) -> Json:
 
 
 NULLABLE = (
+    "app",
+    "attribution",
     "cancelledAt",
     "currencyCode",
+    "currentShippingPriceSet",
+    "currentSubtotalPriceSet",
     "currentTotalPriceSet",
+    "currentTotalTaxSet",
+    "currentTotalWeight",
+    "customAttributes",
+    "customer",
+    "discountCodes",
     "displayFinancialStatus",
     "email",
+    "note",
     "paymentGatewayNames",
     "phone",
+    "presentmentCurrencyCode",
+    "processedAt",
     "risk",
     "shippingAddress",
     "shippingLines",
+    "sourceName",
     "tags",
+    "totalReceivedSet",
 )
 
 
 @pytest.mark.parametrize("absent", [True, False])
 def test_null_and_absent_are_one(shopify: Shopify, *, absent: bool) -> None:
     payload = an_order(
-        lineItems=connection(a_line(1, sku="", name=None, originalUnitPriceSet=None), a_line(2, sku=None)),
+        lineItems=connection(
+            a_line(1, sku="", name=None, originalUnitPriceSet=None, vendor=None, product=None, customAttributes=None),
+            a_line(2, sku=None, product={"productType": None, "tags": None}),
+        ),
         fulfillmentOrders=connection(
             a_fulfillment_order(
                 1,
@@ -439,9 +611,39 @@ def test_null_and_absent_are_one(shopify: Shopify, *, absent: bool) -> None:
     assert [line.sku for line in order.lines] == ["", ""]
     assert (order.risk, order.shipping_method, order.shipping_address) == ("UNKNOWN", "", None)
     assert (order.email, order.phone, order.tags, order.financial_status, order.total) == ("", "", (), "", "")
+    assert (order.subtotal, order.shipping_paid, order.tax, order.amount_paid, order.total_weight_grams) == (
+        *("", "", "", ""),
+        0,
+    )
+    assert (order.processed_at, order.ship_by, order.presentment_currency, order.note) == (None, None, "", "")
+    assert (order.source, order.channel, order.attributes, order.discount_codes) == ("", "", (), ())
+    assert order.customer_tags == ()
+    assert {(line.vendor, line.product_type, line.product_tags, line.properties) for line in order.lines} == {
+        ("", "", (), ())
+    }
     (part,) = order.fulfillment_orders
     assert (part.method_type, part.location_id, part.holds, part.supported_actions) == ("", "", (), frozenset())
     assert order.fulfillments[0].tracking_numbers == ()
+
+
+def test_the_day_to_ship_by_is_the_earliest_of_the_open_parts(shopify: Shopify) -> None:
+    days = (("CLOSED", "01"), ("OPEN", "05"), ("ON_HOLD", "03"), ("CANCELLED", "02"))
+    parts = [
+        a_fulfillment_order(number, status=status, fulfillBy=f"2026-12-{day}T00:00:00-05:00")
+        for number, (status, day) in enumerate(days)
+    ]
+
+    order = read(shopify, fulfillmentOrders=connection(*parts, a_fulfillment_order(9, fulfillBy=None)))
+
+    assert order.ship_by == datetime(2026, 12, 3, 5, tzinfo=UTC)
+
+
+def test_weights_come_as_text_and_attributes_may_have_no_value(shopify: Shopify) -> None:
+    given = [{"key": "gift", "value": None}, {"key": "gift", "value": "no"}]
+
+    order = read(shopify, currentTotalWeight="18446744073709551615", customAttributes=given)
+
+    assert (order.total_weight_grams, order.attributes) == (2**64 - 1, (("gift", ""), ("gift", "no")))
 
 
 def test_unknown_enum_values_stay_text(shopify: Shopify) -> None:

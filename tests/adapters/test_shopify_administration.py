@@ -9,7 +9,12 @@ import pytest
 import responses
 
 from jetbridge.domain.store import ShopifyConnection
-from jetbridge.errors import CredentialsRejectedError, OutcomeUnknownError, RejectedByPartnerError
+from jetbridge.errors import (
+    CredentialsRejectedError,
+    OutcomeUnknownError,
+    RejectedByPartnerError,
+    UnexpectedAnswerError,
+)
 from jetbridge.partners.http import Seams
 from jetbridge.partners.shopify.administration import ShopifyAdmin
 from jetbridge.partners.shopify.webhooks import ORDER_ID_AT, TOPICS
@@ -61,6 +66,7 @@ def test_a_shop_is_seen_whole(simulator: ShopifySimulator, admin: ShopifyAdmin) 
             ShopLocation(closed["id"], "Old Barn", active=False, fulfills_online_orders=False),
         ),
         answered_version="2026-10",
+        time_zone="America/New_York",
         claimed_by="",
         clock_ahead_seconds=found.clock_ahead_seconds,
     )
@@ -124,6 +130,54 @@ def test_credentials_that_are_no_good_are_no_missing_scope(simulator: ShopifySim
         admin.facts()
 
     assert caught.value.http_status == 401
+
+
+# -- what customers can choose ----------------------------------------------------------------------------------------
+
+
+def test_every_method_that_customers_can_choose_is_named_once(simulator: ShopifySimulator, admin: ShopifyAdmin) -> None:
+    simulator.add_shipping_method("Express")
+    simulator.add_shipping_method("  Standard ", zone="Abroad")
+    simulator.add_shipping_method("By drone", active=False)
+    simulator.add_shipping_method("Pallet", profile="Bulky goods", zone="Domestic")
+    simulator.add_shipping_method("UPS", services={"UPS Ground": True, "UPS 3 Day Select": True, "UPS Next Day": False})
+    simulator.add_shipping_method("Old carrier", services={"Old Ground": True}, active=False)
+    simulator.add_shipping_method("", zone="Abroad")
+
+    assert admin.shipping_methods() == ("Standard", "Express", "UPS Ground", "UPS 3 Day Select", "Pallet")
+
+
+def test_methods_of_every_profile_and_zone_are_named(simulator: ShopifySimulator, admin: ShopifyAdmin) -> None:
+    named = {"Standard"}
+    for profile in range(3):
+        for zone in range(12):
+            named.add(f"Method {profile} {zone}")
+            simulator.add_shipping_method(f"Method {profile} {zone}", profile=f"Profile {profile}", zone=f"Zone {zone}")
+
+    assert set(admin.shipping_methods()) == named
+
+
+def test_more_methods_in_a_zone_than_are_read_are_mentioned(
+    simulator: ShopifySimulator, admin: ShopifyAdmin, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(50):
+        simulator.add_shipping_method(f"Method {number}")
+
+    assert len(admin.shipping_methods()) == 50
+    assert "more methods" in caplog.text
+
+
+def test_without_the_scope_for_them_methods_are_not_named(simulator: ShopifySimulator, admin: ShopifyAdmin) -> None:
+    simulator.grant_scopes(sorted(SCOPES - {"read_shipping"}))
+
+    assert admin.shipping_methods() == ()
+
+
+def test_methods_are_not_none_where_nobody_could_look(simulator: ShopifySimulator, admin: ShopifyAdmin) -> None:
+    simulator.revoke_tokens()
+
+    with pytest.raises(CredentialsRejectedError):
+        admin.shipping_methods()
 
 
 # -- claiming ---------------------------------------------------------------------------------------------------------
@@ -327,3 +381,36 @@ def test_the_clock_is_read_from_the_answers_header(
     assert found.clock_ahead_seconds == ahead
     assert (found.domain, found.points_a_second, found.answered_version) == (SHOP, 0, "")
     assert timedelta(seconds=abs(found.clock_ahead_seconds)) < timedelta(minutes=3)
+
+
+def a_zone_page(cursor: str | None) -> dict[str, Any]:
+    method = {"name": "Standard", "active": True, "rateProvider": {}}
+    zone = {"methodDefinitions": {"pageInfo": {"hasNextPage": False}, "nodes": [method]}}
+    zones = {"pageInfo": {"hasNextPage": cursor is not None, "endCursor": cursor}, "nodes": [zone]}
+    return {"locationGroup": {"id": "gid://shopify/DeliveryLocationGroup/1"}, "locationGroupZones": zones}
+
+
+def the_profile(cursor: str | None) -> dict[str, Any]:
+    node = {"id": "gid://shopify/DeliveryProfile/1", "profileLocationGroups": [a_zone_page(cursor)]}
+    return {"data": {"deliveryProfiles": {"pageInfo": {"hasNextPage": False}, "nodes": [node]}}}
+
+
+def test_zones_that_go_in_circles_end(network: responses.RequestsMock, real: ShopifyAdmin) -> None:
+    network.post(URL, json=the_profile("c1"))
+    for cursor in ("c2", "c1"):
+        network.post(URL, json={"data": {"deliveryProfile": {"profileLocationGroups": [a_zone_page(cursor)]}}})
+
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        real.shipping_methods()
+
+    assert caught.value.code == "cursor_repeats"
+
+
+@pytest.mark.parametrize("gone", [None, {"profileLocationGroups": []}])
+def test_a_profile_that_is_gone_meanwhile_offers_nothing_more(
+    network: responses.RequestsMock, real: ShopifyAdmin, gone: dict[str, Any] | None
+) -> None:
+    network.post(URL, json=the_profile("c1"))
+    network.post(URL, json={"data": {"deliveryProfile": gone}})
+
+    assert real.shipping_methods() == ("Standard",)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jetbridge.bootstrap import ConnectedPartners
 from jetbridge.domain.identifiers import OrderId
+from jetbridge.domain.rules import Comparison, Forward, Operator, Rule, RuleSet
 from jetbridge.domain.store import ShopifyConnection
 from jetbridge.errors import CredentialsRejectedError, RejectedByPartnerError
 from jetbridge.partners.shopify.client import ShopifyShop
 from jetbridge.ports import ParcelAnnouncement
 from local.simulators.shopify import ShopifySimulator
+from tests.builders import a_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +37,12 @@ class Shop:
         self.downtown = simulator.add_location("Downtown")["id"]
         connection = ShopifyConnection(simulator.shop, simulator.url)
         self.adapter = ShopifyShop(connection, lambda _again: simulator.access_token, production=False)
+
+    def that_wants_customers(self) -> ShopifyShop:
+        simulator = self.simulator
+        connection = ShopifyConnection(simulator.shop, simulator.url)
+        token = simulator.access_token
+        return ShopifyShop(connection, lambda _again: token, production=False, with_customer=True)
 
     def sold(self, *lines: dict[str, Any], **options: Any) -> Order:  # noqa: ANN401 - what a customer may choose
         bought = list(lines) or [{"sku": "TEA", "quantity": 3}, {"sku": "MUG", "quantity": 2}]
@@ -298,6 +307,134 @@ def test_money_is_the_shops_whatever_the_customer_paid_in(shop: Shop) -> None:
     assert Decimal(order.total) == Decimal("42.5")  # three, and 5 for the way
 
 
+def test_an_order_tells_all_that_rules_may_ask(shop: Shop) -> None:
+    shop.simulator.add_product("PRE-1", vendor="Old Kiln", product_type="Cup", tags=["new", "Fragile"], price="20.00")
+    order = shop.sold(
+        {"sku": "PRE-1", "quantity": 2, "properties": {"Engraving": "Ada", "_id": "7"}},
+        {"title": "Ribbon", "custom": True, "price": "1.00", "vendor": "By hand"},
+        shipping_price="4.50",
+        tax="3.28",
+        note="Ring twice.",
+        attributes={"gift": "yes", "wrap": "blue"},
+        source_name="4711",
+        channel="Market",
+        discount_codes=["SPRING", "VIP"],
+        processed_at="2026-11-20T09:00:00-05:00",
+        ship_within_seconds=7200,
+        presentment_currency="CAD",
+        exchange_rate="1.40",
+    )
+
+    cup, ribbon = order.lines
+    assert (cup.vendor, cup.product_type, cup.product_tags) == ("Old Kiln", "Cup", ("Fragile", "new"))
+    assert cup.properties == (("Engraving", "Ada"), ("_id", "7"))
+    assert (ribbon.vendor, ribbon.product_type, ribbon.product_tags, ribbon.properties) == ("By hand", "", (), ())
+    assert (order.subtotal, order.shipping_paid, order.tax, order.total) == ("41", "4.5", "3.28", "48.78")
+    assert (order.amount_paid, order.currency, order.presentment_currency) == ("48.78", "USD", "CAD")
+    assert order.processed_at == datetime(2026, 11, 20, 14, tzinfo=UTC)
+    assert order.processed_at < order.created_at
+    assert order.ship_by == order.created_at + timedelta(hours=2)
+    assert order.total_weight_grams == 500
+    assert (order.note, order.attributes) == ("Ring twice.", (("gift", "yes"), ("wrap", "blue")))
+    assert (order.source, order.channel, order.discount_codes) == ("4711", "Market", ("SPRING", "VIP"))
+
+
+def test_what_a_channel_calls_itself_comes_before_its_app(shop: Shop) -> None:
+    assert shop.sold(channel="Market", attribution="Market Fashion").channel == "Market Fashion"
+    assert shop.sold().channel == "Online Store"
+
+
+def test_money_and_weight_are_of_what_is_left(shop: Shop) -> None:
+    order = shop.sold({"sku": "TEA", "quantity": 4}, tax="4.00")
+
+    shop.simulator.remove_units(order.id, "TEA", 2)
+
+    after = shop.read(order.id)
+    assert (order.subtotal, order.tax, order.total_weight_grams) == ("50", "4", 1000)
+    assert (after.subtotal, after.tax, after.total_weight_grams) == ("25", "2", 500)
+    assert (after.shipping_paid, after.amount_paid) == ("5", "59")
+
+
+@pytest.mark.parametrize(("status", "paid"), [("PENDING", "0"), ("PARTIALLY_PAID", "27.5"), ("REFUNDED", "55")])
+def test_who_has_not_paid_all_has_paid_less(shop: Shop, status: str, paid: str) -> None:
+    assert shop.sold({"sku": "TEA", "quantity": 4}, financial_status=status).amount_paid == paid
+
+
+def test_the_day_to_ship_by_is_told_by_open_parts_alone(shop: Shop) -> None:
+    order = shop.sold(ship_within_seconds=7200)
+
+    shop.simulator.fulfill_elsewhere(order.id, number="1Z1")
+
+    assert order.ship_by
+    assert shop.read(order.id).ship_by is None
+
+
+def test_an_order_that_is_not_dated_has_no_day_to_ship_by(shop: Shop) -> None:
+    assert shop.sold().ship_by is None
+
+
+def test_customers_tags_are_read_where_they_are_wanted(shop: Shop) -> None:
+    order = shop.sold(customer_tags=["vip", "Wholesale"])
+    wanting = shop.that_wants_customers()
+
+    found = wanting.read_order(order.id)
+
+    assert order.customer_tags == ()
+    assert found
+    assert found.customer_tags == ("vip", "Wholesale")
+    assert wanting.read_order_of(order.fulfillment_orders[0].id) == found
+
+
+def test_without_their_scope_customers_tags_are_missed_only_where_they_are_wanted(shop: Shop) -> None:
+    order = shop.sold(customer_tags=["vip"])
+    shop.simulator.grant_scopes(sorted(shop.simulator.scopes - {"read_customers"}))
+
+    assert shop.read(order.id) == order
+    with pytest.raises(CredentialsRejectedError) as caught:
+        shop.that_wants_customers().read_order(order.id)
+
+    assert "order.customer" in str(caught.value)
+    assert "read_customers" in str(caught.value)
+
+
+class Secrets:
+    """A secret store that knows one token."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def read(self, _store: str, _partner: str) -> dict[str, str]:
+        return {"access_token": self.token}
+
+    read_again = read
+
+
+CUSTOMERS = RuleSet(2, (Rule("vip", (Forward(),), Comparison("customer_tags", Operator.INCLUDES_ANY, ("vip",))),))
+
+
+@pytest.mark.parametrize(
+    ("settings", "tags"),
+    [
+        ({}, ()),
+        ({"rules": CUSTOMERS}, ("vip",)),
+        ({"shadow": CUSTOMERS}, ("vip",)),
+    ],
+)
+def test_customers_are_read_once_a_rule_asks_for_their_tags(
+    shop: Shop, settings: dict[str, RuleSet], tags: tuple[str, ...]
+) -> None:
+    order = shop.sold(customer_tags=["vip"])
+    secrets: Any = Secrets(shop.simulator.access_token)
+    partners = ConnectedPartners(secrets, "test")
+    shopify = ShopifyConnection(shop.simulator.shop, shop.simulator.url)
+    plain, asking = a_store(shopify=shopify), a_store(shopify=shopify, **settings)
+
+    for store, expected in ((plain, ()), (asking, tags), (plain, ())):
+        found = partners.shop(store).read_order(order.id)
+        assert found
+        assert found.customer_tags == expected
+
+
 def test_ids_beyond_what_a_double_holds_lose_no_digit(shop: Shop) -> None:
     made = shop.simulator.create_order([{"sku": "TEA", "quantity": 1}])
 
@@ -314,7 +451,7 @@ def test_ids_beyond_what_a_double_holds_lose_no_digit(shop: Shop) -> None:
 
 def test_without_the_scope_for_its_parts_an_order_is_not_read_at_all(shop: Shop) -> None:
     order = shop.sold()
-    shop.simulator.grant_scopes(["read_orders"])
+    shop.simulator.grant_scopes(["read_orders", "read_products"])
 
     with pytest.raises(CredentialsRejectedError) as caught:
         shop.adapter.read_order(order.id)
@@ -327,6 +464,8 @@ def test_without_the_scope_for_its_parts_an_order_is_not_read_at_all(shop: Shop)
     "field",
     [
         "FulfillmentHold.heldByRequestingApp",
+        "LineItem.product",
+        "Order.totalReceivedSet",
         "FulfillmentOrder.fulfillmentHolds",
         "Order.fulfillments",
         "Order.risk",

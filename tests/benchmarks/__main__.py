@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import cold_start, prices
+from tests.benchmarks import cold_start, prices, replay, rules
 from tests.benchmarks.happy_path import happy_path
 from tests.conftest import FAKE_AWS
 
@@ -30,6 +30,11 @@ def main() -> None:
     _operations(path)
     _partners(path)
     _money(path.events)
+    say("Rules: 200 of them, mixed, over 100,000 orders; CPU time against the same conditions as closures by hand")
+    for line in rules.lines():
+        say(f"  {line}")
+    say("Replay of 100,000 snapshots in this process: 200 rules against 200 others, unpacking included")
+    replay.in_process(100_000, lambda line: say(f"  {line}"))
     say("Instructions of the built functions, against the least a receiver can do")
     if lacking := cold_start.missing():
         say(f"  not counted: {lacking} is not there")

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import parse_qsl, urlsplit
@@ -360,6 +361,8 @@ def exchanges(day: Day) -> list[Exchange]:
 def read_the_catalogue(call: Recorder) -> None:
     for path in ("/channel", "/shipping-method", "/location", "/product", "/inventory", "/inventory-level"):
         call(f"GET {path}")
+    call("GET /location", query="?IncludeInactive=true&ReceivingEnabled=true&AccessGranted=true")
+    call("GET /inventory-level", query="?InventoryIds=21000001,21000002")
     call("GET /product", query="?PageSize=1")
     call("GET /inventory-level/locations", query="?PageSize=1")
     call("GET /product/{product_id}", product_id=880001)
@@ -693,6 +696,7 @@ def heard(request: pytest.FixtureRequest) -> list[requests.Response]:
     with JetpackSimulator(rate_limit_per_minute=None) as simulator:
         simulator.add_product("TEA-250", 100)
         simulator.add_product("MUG", 20)
+        simulator.add_product("SET", components={"TEA-250": 1, "MUG": 1})
         connection = JetpackConnection(simulator.url, request.param, "120001")
         seams = Seams(session=session, sleep=lambda _seconds: None)
         warehouse = JetpackWarehouse(connection, lambda _again: simulator.token, production=False, seams=seams)
@@ -725,7 +729,9 @@ def work_with(warehouse: JetpackWarehouse, simulator: JetpackSimulator) -> None:
     assert warehouse.find_order(first.reference)
     assert warehouse.read_order(first.id)
     assert warehouse.order_of_shipment(shipment.id) == first.id
-    warehouse.catalogue(frozenset({"TEA-250", "MUG"}), frozenset({"Standard"}))
+    assert warehouse.catalogue(frozenset({"SET", "MUG"}), frozenset({"Standard"}), with_stock=True).sellable
+    assert order(3, location="156").shipments
+    assert [each.reference for each in warehouse.orders_since(simulator.now() - timedelta(hours=1))][-1] == "demo:3:1"
     assert list(warehouse.stock())
     assert warehouse.change_address(shipment.id, ADDRESS, "ada@example.test").done
     assert warehouse.change_address(shipment.id, Address(address1="1 Nowhere Rd", city="Springfield"), "").done
@@ -742,6 +748,8 @@ def work_with(warehouse: JetpackWarehouse, simulator: JetpackSimulator) -> None:
 
 def administer(admin: JetpackAdmin) -> None:
     admin.facts(NOW)
+    assert admin.ship_options()
+    assert admin.locations()
     admin.subscribe(["order.shipped", "order.shipment.on_hold"], "https://hooks.example.test/webhooks/jetpack/demo")
     (listed,) = admin.subscriptions()
     admin.unsubscribe(listed.id)
@@ -763,6 +771,7 @@ OURS = {
     "GET /product",
     "GET /inventory-level",
     "GET /channel",
+    "GET /location",
     "POST /webhook",
     "GET /webhook",
     "DELETE /webhook/{id}",
@@ -789,6 +798,7 @@ READ: list[tuple[str, str, type[Payload]]] = [
     ("POST /order", "201", payloads.OrderPayload),
     ("GET /order", "200", payloads.OrderPayload),
     ("GET /order", "200", payloads.ChannelOfOrderPayload),
+    ("GET /order", "200", payloads.SeenOrderPayload),
     ("GET /order/{orderId}", "200", payloads.OrderPayload),
     ("GET /shipment/{shipmentId}", "200", payloads.ShipmentPayload),
     ("POST /order/{orderId}:cancel", "200", payloads.CancelPayload),
@@ -802,6 +812,7 @@ READ: list[tuple[str, str, type[Payload]]] = [
     ("GET /product", "200", payloads.ProductPayload),
     ("GET /inventory-level", "200", payloads.LevelPayload),
     ("GET /channel", "200", payloads.AccountChannelPayload),
+    ("GET /location", "200", payloads.CenterPayload),
     ("POST /webhook", "200", payloads.SubscriptionPayload),
     ("GET /webhook", "200", payloads.SubscriptionPayload),
 ]

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from jetbridge.aws.items import attribute, data_of
 from jetbridge.aws.orders_table import SHORT, DynamoOrderRecords
 from jetbridge.aws.values import restored
+from jetbridge.domain.changes import Ordered, Wish
 from jetbridge.domain.holds import Hold
 from jetbridge.domain.identifiers import LineId, OrderId, StoreSlug
 from jetbridge.domain.order import Address, Line, Order
@@ -36,7 +37,7 @@ from jetbridge.domain.record import (
 )
 from jetbridge.domain.shipstation import ShipStationLine, ShipStationOrder
 from jetbridge.domain.timeline import TimelineEvent
-from jetbridge.errors import ConfigurationError, ConflictError, TransientError
+from jetbridge.errors import ConfigurationError, ConflictError, InvalidRequestError, TransientError
 from jetbridge.ports import DueOrder, KeptShipStationOrder
 from tests.contract.conftest import client
 from tests.fakes import InMemoryOrderRecords
@@ -126,6 +127,20 @@ class TestTheRecord:
 
         assert written == replace(record, version=1)
         assert adapter.read(record.store, record.order_id) == written
+
+    def test_what_people_and_rules_ordered_is_read_as_it_was_written(self, adapter: OrderRecords) -> None:
+        line = ConsignedLine(LineId("14"), "GIFT-BOX", 2, components=(("TEE-BLK-M", 2), ("MUG", 1)))
+        record = a_record(
+            decision=Decision("forward", "Dear ones", 2, "2-Day", location="123"),
+            ordered_by_person=Ordered(Wish.HOLD, "josé", NOW, "„customer called“"),
+            shop_marked="ab12",
+            told=("cd34", "ef56"),
+            consignments=(Consignment(1, "northwind-supply:1:1", (line,), ConsignmentState.LIVE),),
+        )
+
+        written = adapter.write(record)
+
+        assert adapter.read(STORE, record.order_id) == written == replace(record, version=1)
 
     def test_two_stores_may_have_an_order_of_the_same_id(self, adapter: OrderRecords) -> None:
         ours = adapter.write(a_record(OrderId("7"), name="#ours"))
@@ -287,7 +302,72 @@ class TestFindingOrdersOfADay:
         assert list(adapter.orders_of_day(STORE, NOW.date())) == []
 
 
+class TestReadingTheOrdersOfADay:
+    def kept(self, adapter: OrderRecords, number: int) -> list[OrderId]:
+        """Orders of one day, each with a snapshot, by the time they were created."""
+        ids = [an_id() for _ in range(number)]
+        for n, order_id in enumerate(ids):
+            adapter.write(a_record(order_id, created_at=NOW + timedelta(seconds=n)))
+            adapter.keep_snapshot(STORE, an_order(order_id), NOW)
+        return ids
+
+    def test_every_order_comes_with_its_snapshot_by_the_time_it_was_created(self, adapter: OrderRecords) -> None:
+        ids = self.kept(adapter, 250)
+        adapter.write(replace(a_record(), store=StoreSlug("southwind")))
+        adapter.write(a_record(created_at=NOW + timedelta(days=1)))
+
+        found = list(adapter.snapshots_of_day(STORE, NOW.date()))
+
+        assert found == [(order_id, an_order(order_id)) for order_id in ids]
+
+    @pytest.mark.parametrize("seen", [1, 99, 100, 101, 119, 120])
+    def test_it_goes_on_behind_any_order_of_the_day(self, adapter: OrderRecords, seen: int) -> None:
+        ids = self.kept(adapter, 120)
+
+        found = adapter.snapshots_of_day(STORE, NOW.date(), after=ids[seen - 1])
+
+        assert [order_id for order_id, _ in found] == ids[seen:]
+
+    def test_orders_of_one_moment_are_neither_left_out_nor_given_twice(self, adapter: OrderRecords) -> None:
+        ids = {adapter.write(a_record()).order_id for _ in range(9)}
+        first, second, *_ = (order_id for order_id, _ in adapter.snapshots_of_day(STORE, NOW.date()))
+
+        rest = [order_id for order_id, _ in adapter.snapshots_of_day(STORE, NOW.date(), after=second)]
+
+        assert len(rest) == 7
+        assert {first, second, *rest} == ids
+
+    def test_an_order_without_a_snapshot_is_there_all_the_same(self, adapter: OrderRecords, clock: Clock) -> None:
+        never, expired, kept = (adapter.write(a_record(created_at=NOW + n * MINUTE)).order_id for n in range(3))
+        adapter.keep_snapshot(STORE, an_order(expired), clock() - timedelta(days=90))
+        adapter.keep_snapshot(STORE, an_order(kept), clock())
+
+        found = list(adapter.snapshots_of_day(STORE, NOW.date()))
+
+        assert found == [(never, None), (expired, None), (kept, an_order(kept))]
+
+    def test_a_day_without_orders_has_none(self, adapter: OrderRecords) -> None:
+        assert list(adapter.snapshots_of_day(STORE, NOW.date())) == []
+
+    @pytest.mark.parametrize("of_another_day", [True, False])
+    def test_it_does_not_guess_where_to_go_on(self, adapter: OrderRecords, *, of_another_day: bool) -> None:
+        after = OrderId("404")
+        if of_another_day:
+            after = adapter.write(a_record(created_at=NOW - timedelta(days=1))).order_id
+        self.kept(adapter, 1)
+
+        with pytest.raises(InvalidRequestError):
+            list(adapter.snapshots_of_day(STORE, NOW.date(), after=after))
+
+
 class TestTheSnapshot:
+    def test_which_of_its_parts_was_looked_at_is_not_kept(self, adapter: OrderRecords) -> None:
+        order = an_order()
+
+        adapter.keep_snapshot(STORE, replace(order, part=a_part()), NOW)
+
+        assert adapter.read_snapshot(STORE, order.id) == order
+
     @given(order=orders())
     @same_adapter_again
     def test_it_is_read_as_it_was_kept(self, adapter: OrderRecords, order: Order) -> None:
@@ -552,7 +632,7 @@ class TestTheStateItem:
 
     def test_no_two_names_become_the_same_short_one(self) -> None:
         assert len(set(SHORT.values())) == len(SHORT)
-        assert not set(SHORT.values()) & {"n", "by", "sku", "since", "refused", *SHORT}
+        assert not set(SHORT.values()) & {"n", "by", "at", "sku", "since", "refused", "wish", *SHORT}
 
     def test_a_moment_without_a_time_zone_is_refused(self, stored_in_dynamodb: DynamoOrderRecords) -> None:
         with pytest.raises(ValueError, match="time zone"):
@@ -616,8 +696,31 @@ class TestPages:
         assert {each.order_id for each in stored_in_dynamodb.due(NOW)} == written
         assert set(stored_in_dynamodb.open_orders(STORE, Status.HELD)) == written
         assert set(stored_in_dynamodb.orders_of_day(STORE, NOW.date())) == written
+        assert {order_id for order_id, _ in stored_in_dynamodb.snapshots_of_day(STORE, NOW.date())} == written
         assert len(stored_in_dynamodb.timeline(STORE, OrderId("7"))) == 5
         assert sum("ExclusiveStartKey" in page for page in pages) > 5
+
+    def test_snapshots_are_read_only_as_far_as_they_are_wanted(
+        self, stored_in_dynamodb: DynamoOrderRecords, dynamodb: DynamoDBClient, pages: list[Any]
+    ) -> None:
+        for n in range(250):
+            stored_in_dynamodb.write(a_record(created_at=NOW + timedelta(seconds=n)))
+        asked: list[int] = []
+
+        def note(params: dict[str, Any], **_: object) -> None:
+            asked.append(len(params["RequestItems"]["OrdersTable"]["Keys"]))
+
+        dynamodb.meta.events.register("provide-client-params.dynamodb.BatchGetItem", note)
+        try:
+            found = stored_in_dynamodb.snapshots_of_day(STORE, NOW.date())
+            for _ in range(100):
+                next(found)
+            assert (asked, len(pages)) == ([100], 50)
+            assert len(list(found)) == 150
+        finally:
+            dynamodb.meta.events.unregister("provide-client-params.dynamodb.BatchGetItem", note)
+
+        assert asked == [100, 100, 50]
 
     @pytest.fixture
     def pages(self, dynamodb: DynamoDBClient) -> Iterator[list[Any]]:
@@ -640,6 +743,9 @@ class LeavesKeysOut:
 
     real: DynamoDBClient
     answered: int
+
+    def query(self, **request: Any) -> Any:
+        return self.real.query(**request)
 
     def batch_get_item(self, RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - boto3's name
         keys = RequestItems["OrdersTable"]["Keys"]
@@ -664,6 +770,19 @@ class TestKeysLeftOut:
         found = list(self.reader(dynamodb, 2, waits).read_many(STORE, ids))
 
         assert {each.order_id for each in found} == set(ids)
+        assert waits == [0.1, 0.2]
+
+    def test_so_are_snapshots(self, stored_in_dynamodb: DynamoOrderRecords, dynamodb: DynamoDBClient) -> None:
+        ids = [stored_in_dynamodb.write(a_record(created_at=NOW + n * MINUTE)).order_id for n in range(5)]
+        for order_id in ids:
+            stored_in_dynamodb.keep_snapshot(STORE, an_order(order_id), NOW)
+        waits: list[float] = []
+        lazy: Any = LeavesKeysOut(dynamodb, 2)
+        reader = DynamoOrderRecords(lazy, "OrdersTable", sleep=waits.append, jitter=lambda: 1.0, clock=lambda: NOW)
+
+        found = list(reader.snapshots_of_day(STORE, NOW.date()))
+
+        assert found == [(order_id, an_order(order_id)) for order_id in ids]
         assert waits == [0.1, 0.2]
 
     def test_but_not_for_ever(self, dynamodb: DynamoDBClient) -> None:

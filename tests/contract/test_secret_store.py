@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 NORTHWIND, SOUTHWIND = StoreSlug("northwind-supply"), StoreSlug("southwind")
 OLD, NEW = "whsec_old-0123456789", "whsec_new-0123456789"
+
+
+CONSOLE = "/jetbridge/test/console"
 
 
 @pytest.fixture(params=["fake", "ssm"])
@@ -81,7 +85,46 @@ def test_what_is_deleted_is_gone_for_one_partner_of_one_store_and_may_be_deleted
         assert list(adapter.webhook_secrets(store, partner)) == [NEW]
 
 
+def test_a_console_that_nobody_set_up_has_no_tokens(adapter: SecretStore) -> None:
+    adapter.save_credentials(NORTHWIND, "shopify", {"token": NEW})
+
+    assert adapter.console_tokens() == {}
+
+
+@pytest.mark.parametrize("tokens", [{}, {"maria": NEW}, {"maria": NEW, "josé": OLD}])
+def test_the_consoles_tokens_are_read_by_name_and_as_they_are_now(
+    request: pytest.FixtureRequest, adapter: SecretStore, tokens: dict[str, str]
+) -> None:
+    for now in ({"somebody": "else"}, tokens):
+        if isinstance(adapter, InMemorySecretStore):
+            adapter.console = now
+        else:
+            ssm: SSMClient = request.getfixturevalue("ssm")
+            ssm.put_parameter(Name=CONSOLE, Value=json.dumps(now), Type="SecureString", Overwrite=True)
+        assert adapter.console_tokens() == now
+
+
 # -- what only SSM has --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", [NEW, f'["{NEW}"]', f'{{"maria": ["{NEW}"]}}', f'{{"maria": "{NEW}"'])
+def test_console_tokens_nobody_can_read_are_not_quoted(ssm: SSMClient, stored: str) -> None:
+    ssm.put_parameter(Name=CONSOLE, Value=stored, Type="SecureString")
+
+    with pytest.raises(ConfigurationError, match=CONSOLE) as caught:
+        SsmSecretStore(ssm, "test").console_tokens()
+
+    assert NEW not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_store_called_console_has_secrets_of_its_own(ssm: SSMClient) -> None:
+    ssm.put_parameter(Name=CONSOLE, Value=json.dumps({"maria": OLD}), Type="SecureString")
+    store = SsmSecretStore(ssm, "test")
+
+    store.save_credentials(StoreSlug("console"), "shopify", {"token": NEW})
+
+    assert store.console_tokens() == {"maria": OLD}
+    assert store.credentials(StoreSlug("console"), "shopify") == {"token": NEW}
 
 
 def test_the_intake_reads_what_was_stored_here(ssm: SSMClient) -> None:
@@ -95,8 +138,10 @@ def test_the_intake_reads_what_was_stored_here(ssm: SSMClient) -> None:
     ("operation", "ask"),
     [
         ("get_parameter", lambda store: store.credentials(NORTHWIND, "shopify")),
+        ("get_parameter", lambda store: store.console_tokens()),
         ("delete_parameter", lambda store: store.delete(NORTHWIND, "shopify")),
     ],
+    ids=["credentials", "console_tokens", "delete"],
 )
 def test_a_failure_is_not_taken_for_nothing_stored(
     code: str, operation: str, ask: Callable[[SsmSecretStore], object]

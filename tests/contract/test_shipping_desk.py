@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -27,7 +27,6 @@ from tests.fake_desk import FakeDesk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from jetbridge.domain.shipstation import Resource
     from jetbridge.ports import ShippingDesk
@@ -57,6 +56,7 @@ class World(Protocol):
     def cancel(self, order_id: str) -> None: ...
     def edit(self, order_id: str, method: str) -> None: ...
     def tag(self, order_id: str, name: str) -> None: ...
+    def fill_in(self, order_id: str) -> None: ...
     def split(self, order_id: str, key: str, units: int) -> str: ...
     def merge(self, order_id: str, other: str) -> None: ...
     def label(self, order_id: str) -> Resource: ...
@@ -70,6 +70,18 @@ class World(Protocol):
 
 
 LINES = (("11", "TEA-250", 2), ("12", "MUG", 1))
+FILLED_IN: dict[str, Any] = {
+    "custom_fields": ("VIP", "", "3PL"),
+    "gift": True,
+    "gift_message": "Enjoy",
+    "source": "web",
+    "ship_by": datetime(2026, 12, 1, 8, tzinfo=UTC),  # midnight on a Pacific wall
+    "weight_grams": 907,
+    "residential": False,
+    "address_verified": "Address validation failed",
+    "assigned_to": "123456ab-ab12-3c4d-5e67-89f1abc1defa",
+    "username": "ada",
+}
 
 
 class FakeWorld:
@@ -94,6 +106,7 @@ class FakeWorld:
             lines=tuple(ShipStationLine(line, sku, sku, quantity) for line, sku, quantity in LINES),
             method="Standard",
             ship_to=ADDRESS,
+            paid_at=self.now,
         )
         self._imports[order.id] = self.desk.import_orders(order)
         return order.id
@@ -115,6 +128,10 @@ class FakeWorld:
 
     def tag(self, order_id: str, name: str) -> None:
         self.desk.change(order_id, tags=(*self.desk.orders[order_id].tags, name))
+
+    def fill_in(self, order_id: str) -> None:
+        line, *others = self.desk.orders[order_id].lines
+        self.desk.change(order_id, lines=(replace(line, warehouse_location="A-12"), *others), **FILLED_IN)
 
     def split(self, order_id: str, key: str, units: int) -> str:
         return self.desk.split(order_id, {key: units})[0]
@@ -190,6 +207,25 @@ class SimulatedWorld:
         self.simulator.add_tag(name)
         self.simulator.tag_order(int(order_id), name)
 
+    def fill_in(self, order_id: str) -> None:
+        (key, sku, quantity), *others = LINES
+        first = {"lineItemKey": key, "sku": sku, "quantity": quantity, "warehouseLocation": "A-12"}
+        rest = [{"lineItemKey": key, "sku": sku, "quantity": quantity} for key, sku, quantity in others]
+        self.simulator.change_order(
+            int(order_id),
+            lines=[first, *rest],
+            address={"residential": False, "addressVerified": "Address validation failed"},
+            ship_by="2026-12-01",
+            assigned_to="123456ab-ab12-3c4d-5e67-89f1abc1defa",
+            gift=True,
+            giftMessage="Enjoy",
+            customerUsername="ada",
+            weight={"value": 2, "units": "pounds", "WeightUnits": 0},
+            customField1="VIP",
+            customField3="3PL",
+            source="web",
+        )
+
     def split(self, order_id: str, key: str, units: int) -> str:
         return str(self.simulator.split_order(int(order_id), {key: units})["orderId"])
 
@@ -264,6 +300,20 @@ def test_an_order_is_read(world: World) -> None:
     assert found.ship_to
     assert abs(found.modified_at - world.now) < timedelta(minutes=1)
     assert found.modified_at.tzinfo is UTC
+
+
+def test_what_rules_ask_about_is_read(world: World) -> None:
+    order_id = world.import_order()
+    blank = read(world, order_id)
+
+    world.fill_in(order_id)
+
+    found = read(world, order_id)
+    assert {name: getattr(found, name) for name in FILLED_IN} == FILLED_IN
+    assert [line.warehouse_location for line in found.lines] == ["A-12", ""]
+    assert found.paid_at
+    assert abs(found.paid_at - world.now) < timedelta(minutes=1)
+    assert (blank.custom_fields, blank.gift, blank.weight_grams, blank.ship_by) == (("", "", ""), False, 0, None)
 
 
 @pytest.mark.parametrize("order_id", ["1", "999999999"])

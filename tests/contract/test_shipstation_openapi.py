@@ -242,8 +242,9 @@ def exchanges() -> list[tuple[str, int, Any]]:
         call("list_fulfillments")
         call("list_shipments")
         call("list_shipments", query="?includeShipmentItems=true")
-        for name in ("list_tags", "list_carriers", "list_stores"):
+        for name in ("list_tags", "list_carriers", "list_services", "list_stores"):
             call(name)
+        call("list_services", query="?carrierCode=fedex")
         call("get_store", storeId=simulator.store_id)
         call("get_refresh_status", query=f"?storeId={simulator.store_id}")
         call("refresh_store", {"storeId": simulator.store_id})
@@ -355,6 +356,7 @@ def test_every_described_query_key_is_known(description: Description) -> None:
             for name, schema in keys.items() if route.method == "GET" else ():
                 needed = {"orderStatus": "shipped", "tagId": "1"} if route.operation == "list_orders_by_tag" else {}
                 needed |= {"storeId": "304352"} if route.operation == "get_refresh_status" else {}
+                needed |= {"carrierCode": "ups"} if route.operation == "list_services" else {}
                 sample = "1" if name in ("page", "pageSize") else samples[schema["type"]]
                 for value in schema.get("enum", [needed.get(name, sample)]):
                     call(route.operation, query="?" + urlencode(needed | {name: value}))

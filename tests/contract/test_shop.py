@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -10,30 +11,41 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from jetbridge.domain.identifiers import LineId, OrderId
+from jetbridge.domain.order import FulfillmentHold
 from jetbridge.domain.stock import ShopifyStock, StockChange
 from jetbridge.domain.store import ShopifyConnection
 from jetbridge.errors import OutcomeUnknownError, PartnerUnavailableError, RateLimitedError, RejectedByPartnerError
 from jetbridge.partners.http import Seams
 from jetbridge.partners.shopify.client import ShopifyShop
-from jetbridge.ports import ParcelAnnouncement, TrackingNumber
+from jetbridge.ports import MirroredHold, ParcelAnnouncement, TrackingNumber
 from local.simulators.shopify import ShopifySimulator
+from local.simulators.shopify_views import APP_NAMESPACE
 from tests.builders import LOCATION, a_fulfillment_order, a_line, an_order
 from tests.fake_partners import FakeShop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from jetbridge.domain.order import Order
+    from jetbridge.domain.order import FulfillmentOrder, Order
     from jetbridge.ports import Shop
     from tests.contract.conftest import Clock
 
 OPERATIONS = {
+    "add_tags": "tagsAdd",
     "announce_parcel": "fulfillmentCreate",
     "change_tracking": "fulfillmentTrackingInfoUpdate",
+    "hold": "fulfillmentOrderHold",
+    "mark_forwarded": "metafieldsSet",
     "orders_named": "orders",
     "read_order": "order",
+    "release_holds": "fulfillmentOrderReleaseHold",
+    "remove_tags": "tagsRemove",
+    "set_note": "orderUpdate",
     "set_available": "inventorySetQuantities",
 }
+
+
+OUR_MARK = (APP_NAMESPACE, "jetpack_references", "list.single_line_text_field")
 
 
 class World(Protocol):
@@ -45,6 +57,9 @@ class World(Protocol):
     def shop(self) -> Shop: ...
     def buy(self, **units: int) -> OrderId: ...
     def name(self, order_id: OrderId, name: str) -> None: ...
+    def held_by_merchant(self, fulfillment_order_id: str) -> None: ...
+    def handles(self, fulfillment_order_id: str) -> list[tuple[str, str, str]]: ...
+    def marks(self, order_id: OrderId) -> tuple[str, ...]: ...
     def stock_up(self, sku: str, on_hand: int, committed: int = 0) -> str: ...
     def lose_answer(self, call: str) -> None: ...
     def throttle(self, call: str) -> None: ...
@@ -75,6 +90,24 @@ class FakeWorld:
 
     def name(self, order_id: OrderId, name: str) -> None:
         self.shop.put(replace(self.shop.orders[order_id], name=name))
+
+    def held_by_merchant(self, fulfillment_order_id: str) -> None:
+        order = self.shop.read_order_of(fulfillment_order_id)
+        assert order
+        (part,) = order.fulfillment_orders
+        hold = FulfillmentHold("gid://shopify/FulfillmentHold/merchant", "OTHER")
+        actions = frozenset({"RELEASE_HOLD", "HOLD", "MOVE"})
+        held = replace(part, status="ON_HOLD", holds=(*part.holds, hold), supported_actions=actions)
+        self.shop.put(replace(order, fulfillment_orders=(held,)))
+
+    def handles(self, fulfillment_order_id: str) -> list[tuple[str, str, str]]:
+        order = self.shop.read_order_of(fulfillment_order_id)
+        assert order
+        holds = [self.shop.mirrored[hold.id] for hold in order.fulfillment_orders[0].holds if hold.ours]
+        return [(hold.handle, hold.reason, hold.notes) for hold in holds]
+
+    def marks(self, order_id: OrderId) -> tuple[str, ...]:
+        return self.shop.marks.get(order_id, ())
 
     def stock_up(self, sku: str, on_hand: int, committed: int = 0) -> str:
         item = f"gid://shopify/InventoryItem/{next(self._numbers)}"
@@ -120,6 +153,19 @@ class SimulatedWorld:
 
     def name(self, order_id: OrderId, name: str) -> None:
         self.simulator.rename_order(order_id, name)
+
+    def held_by_merchant(self, fulfillment_order_id: str) -> None:
+        self.simulator.hold_fulfillment_order(fulfillment_order_id)
+
+    def handles(self, fulfillment_order_id: str) -> list[tuple[str, str, str]]:
+        part = self.simulator.store.fulfillment_orders[int(fulfillment_order_id.rpartition("/")[2])]
+        return [(hold.handle or "", hold.reason, hold.notes or "") for hold in part.holds if hold.by_app]
+
+    def marks(self, order_id: OrderId) -> tuple[str, ...]:
+        kept = self.simulator.store.metafields.values()
+        found = [each for each in kept if each.owner_id == f"gid://shopify/Order/{order_id}"]
+        assert {(each.namespace, each.key, each.type) for each in found} <= {OUR_MARK}
+        return tuple(reference for each in found for reference in json.loads(each.value))
 
     def stock_up(self, sku: str, on_hand: int, committed: int = 0) -> str:
         item = self.simulator.add_product(sku, on_hand=on_hand)["inventory_item_id"]
@@ -367,6 +413,267 @@ def test_a_throttled_change_of_tracking_has_not_happened(world: World) -> None:
         world.shop.change_tracking(fulfillment, numbers("1ZTEST0002"), notify_customer=False)
 
     assert seen(world, order.id).fulfillments[0].tracking_numbers == ("1ZTEST0001",)
+
+
+# -- holds ------------------------------------------------------------------------------------------------------------
+
+BAD_ADDRESS = MirroredHold("INCORRECT_ADDRESS", "The house number is missing.")
+
+
+def test_a_hold_is_ours_and_keeps_parcels_back_until_it_is_released(world: World) -> None:
+    order = bought(world, TEA=2)
+    part = order.fulfillment_orders[0]
+
+    world.shop.hold(part.id, BAD_ADDRESS)
+
+    held = seen(world, order.id).fulfillment_orders[0]
+    (hold,) = held.holds
+    assert (held.id, held.status, hold.reason, hold.ours) == (part.id, "ON_HOLD", "INCORRECT_ADDRESS", True)
+    assert held.supported_actions == {"RELEASE_HOLD", "HOLD", "MOVE"}
+    assert world.handles(part.id) == [("jetbridge", "INCORRECT_ADDRESS", "The house number is missing.")]
+    with pytest.raises(RejectedByPartnerError):
+        world.shop.announce_parcel(parcel(order))
+
+    world.shop.release_holds(part.id, [hold.id])
+
+    assert seen(world, order.id).fulfillment_orders == order.fulfillment_orders
+    world.shop.announce_parcel(parcel(order))
+
+
+def test_holding_twice_is_one_hold_and_says_what_was_said_first(world: World) -> None:
+    part = bought(world).fulfillment_orders[0].id
+
+    world.shop.hold(part, BAD_ADDRESS)
+    world.shop.hold(part, MirroredHold("OTHER", "Something else."))
+
+    assert world.handles(part) == [("jetbridge", BAD_ADDRESS.reason, BAD_ADDRESS.notes)]
+
+
+def test_holds_of_two_handles_stand_beside_each_other(world: World) -> None:
+    order = bought(world)
+    part = order.fulfillment_orders[0].id
+
+    world.shop.hold(part, BAD_ADDRESS)
+    world.shop.hold(part, replace(BAD_ADDRESS, handle="jetbridge-2"))
+    holds = seen(world, order.id).fulfillment_orders[0].holds
+    world.shop.release_holds(part, [holds[0].id])
+
+    assert len(holds) == 2
+    assert [handle for handle, _, _ in world.handles(part)] == ["jetbridge-2"]
+    assert seen(world, order.id).fulfillment_orders[0].status == "ON_HOLD"
+
+
+def test_the_merchants_hold_is_not_ours_and_stays_when_ours_goes(world: World) -> None:
+    order = bought(world)
+    part = order.fulfillment_orders[0].id
+    world.held_by_merchant(part)
+
+    world.shop.hold(part, BAD_ADDRESS)
+    both = seen(world, order.id).fulfillment_orders[0].holds
+    world.shop.release_holds(part, [hold.id for hold in both if hold.ours])
+
+    left = seen(world, order.id).fulfillment_orders[0]
+    assert [hold.ours for hold in both] == [False, True]
+    assert (left.status, left.holds) == ("ON_HOLD", both[:1])
+
+
+@pytest.mark.parametrize("part", ["gid://shopify/FulfillmentOrder/999", "nonsense"])
+def test_what_is_not_there_cannot_be_held(world: World, part: str) -> None:
+    with pytest.raises(RejectedByPartnerError):
+        world.shop.hold(part, BAD_ADDRESS)
+
+
+def test_what_is_closed_cannot_be_held(world: World) -> None:
+    order = bought(world)
+    world.shop.announce_parcel(parcel(order))
+
+    with pytest.raises(RejectedByPartnerError):
+        world.shop.hold(order.fulfillment_orders[0].id, BAD_ADDRESS)
+
+    assert seen(world, order.id).fulfillment_orders[0].holds == ()
+
+
+def test_releasing_what_is_gone_is_done(world: World) -> None:
+    order = bought(world)
+    part = order.fulfillment_orders[0].id
+    world.shop.hold(part, BAD_ADDRESS)
+    (hold,) = seen(world, order.id).fulfillment_orders[0].holds
+
+    for _ in range(2):
+        world.shop.release_holds(part, [hold.id])
+    world.shop.release_holds(part, ["gid://shopify/FulfillmentHold/999"])
+    world.shop.release_holds("gid://shopify/FulfillmentOrder/999", [hold.id])
+    world.shop.release_holds("nonsense", ["nonsense"])
+
+    assert seen(world, order.id).fulfillment_orders == order.fulfillment_orders
+
+
+def test_releasing_no_hold_releases_none(world: World) -> None:
+    order = bought(world)
+    part = order.fulfillment_orders[0].id
+    world.held_by_merchant(part)
+
+    world.shop.release_holds(part, [])
+
+    assert seen(world, order.id).fulfillment_orders[0].status == "ON_HOLD"
+
+
+def test_a_hold_and_its_release_change_the_fulfillment_order(world: World) -> None:
+    order = bought(world)
+    part = order.fulfillment_orders[0].id
+
+    for held in (True, False):
+        world.pass_by(120)
+        since = world.now().replace(microsecond=0)
+        if held:
+            world.shop.hold(part, BAD_ADDRESS)
+        else:
+            world.shop.release_holds(part, [seen(world, order.id).fulfillment_orders[0].holds[0].id])
+
+        assert [each.order_id for each in world.shop.fulfillment_orders_changed_since(since)] == [order.id]
+        assert [each.order_id for each in world.shop.orders_changed_since(since)] == [order.id]
+
+
+# -- tags, note and mark ----------------------------------------------------------------------------------------------
+
+
+def test_tags_are_put_beside_the_others_as_often_as_one_likes(world: World) -> None:
+    order_id = world.buy(TEA=1)
+    world.shop.add_tags(order_id, ["wholesale"])
+
+    for _ in range(2):
+        world.shop.add_tags(order_id, ["Jetpack", "WHOLESALE"])
+
+    assert seen(world, order_id).tags == ("Jetpack", "wholesale")
+
+
+def test_tags_are_taken_off_as_often_as_one_likes(world: World) -> None:
+    order_id = world.buy(TEA=1)
+    world.shop.add_tags(order_id, ["Jetpack", "wholesale"])
+
+    for _ in range(2):
+        world.shop.remove_tags(order_id, ["jetpack", "never there"])
+
+    assert seen(world, order_id).tags == ("wholesale",)
+
+
+def test_a_tag_longer_than_shopify_takes_is_refused(world: World) -> None:
+    order_id = world.buy(TEA=1)
+
+    with pytest.raises(RejectedByPartnerError):
+        world.shop.add_tags(order_id, ["short", "x" * 41])
+
+    assert seen(world, order_id).tags == ()
+
+
+def test_a_note_is_replaced_as_often_as_one_likes(world: World) -> None:
+    order_id = world.buy(TEA=1)
+
+    for note in ("Leave it at the door.", "Ring twice.\nSent to Jetpack.", "Ring twice.\nSent to Jetpack."):
+        world.shop.set_note(order_id, note)
+        assert seen(world, order_id).note == note
+
+    world.shop.set_note(order_id, "")
+    assert seen(world, order_id).note == ""
+
+
+def test_a_note_longer_than_shopify_takes_is_refused_without_a_word_of_it(world: World) -> None:
+    order_id = world.buy(TEA=1)
+    world.shop.set_note(order_id, "Ring twice.")
+
+    with pytest.raises(RejectedByPartnerError) as caught:
+        world.shop.set_note(order_id, "Ada " * 1300)
+
+    assert "Ada" not in str(caught.value)
+    assert seen(world, order_id).note == "Ring twice."
+
+
+def test_a_mark_names_the_references_that_stand_now(world: World) -> None:
+    order_id = world.buy(TEA=1)
+
+    for references in (("demo:1:1",), ("demo:1:1", "demo:1:2"), ("demo:1:1", "demo:1:2"), (), ()):
+        world.shop.mark_forwarded(order_id, references)
+
+        assert world.marks(order_id) == references
+
+
+WRITES: dict[str, Callable[[Shop, OrderId], None]] = {
+    "add_tags": lambda shop, order_id: shop.add_tags(order_id, ["Jetpack"]),
+    "remove_tags": lambda shop, order_id: shop.remove_tags(order_id, ["old"]),
+    "set_note": lambda shop, order_id: shop.set_note(order_id, "Ring twice."),
+    "mark_forwarded": lambda shop, order_id: shop.mark_forwarded(order_id, ["demo:1:1"]),
+    "hold": lambda shop, order_id: shop.hold(part_of(shop, order_id).id, replace(BAD_ADDRESS, handle="other")),
+    "release_holds": lambda shop, order_id: shop.release_holds(
+        part_of(shop, order_id).id, [hold.id for hold in part_of(shop, order_id).holds[:1]]
+    ),
+}
+
+
+def part_of(shop: Shop, order_id: OrderId) -> FulfillmentOrder:
+    order = shop.read_order(order_id)
+    assert order
+    return order.fulfillment_orders[0]
+
+
+def prepared(world: World) -> OrderId:
+    """Sell an order that every one of the writes changes."""
+    order = bought(world)
+    world.shop.add_tags(order.id, ["old"])
+    world.shop.hold(order.fulfillment_orders[0].id, BAD_ADDRESS)
+    return order.id
+
+
+def state(world: World, order_id: OrderId) -> tuple[object, ...]:
+    order = seen(world, order_id)
+    return order.tags, order.note, world.marks(order_id), order.fulfillment_orders[0].holds
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_a_write_whose_answer_is_lost_has_happened_and_can_be_repeated(world: World, call: str) -> None:
+    order_id = prepared(world)
+    before = state(world, order_id)
+    world.lose_answer(call)
+
+    with pytest.raises(OutcomeUnknownError):
+        WRITES[call](world.shop, order_id)
+
+    after = state(world, order_id)
+    assert after != before
+    WRITES[call](world.shop, order_id)
+    assert state(world, order_id) == after
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_a_write_that_is_throttled_has_not_happened(world: World, call: str) -> None:
+    order_id = prepared(world)
+    before = state(world, order_id)
+    world.throttle(call)
+
+    with pytest.raises(RateLimitedError):
+        WRITES[call](world.shop, order_id)
+
+    assert state(world, order_id) == before
+
+
+@pytest.mark.parametrize("call", sorted(WRITES.keys() - {"hold", "release_holds"}))
+def test_an_order_nobody_knows_is_not_written_to(world: World, call: str) -> None:
+    with pytest.raises(RejectedByPartnerError):
+        WRITES[call](world.shop, OrderId("999"))
+
+
+@pytest.mark.parametrize("call", sorted(WRITES.keys() - {"hold", "release_holds"}))
+def test_a_write_shows_among_the_changes_and_repeating_it_does_not(world: World, call: str) -> None:
+    order_id = prepared(world)
+    for changes in (True, False):
+        world.pass_by(120)
+        since = world.now().replace(microsecond=0)
+
+        WRITES[call](world.shop, order_id)
+
+        assert bool(list(world.shop.orders_changed_since(since))) == changes
+
+
+# -- finding ----------------------------------------------------------------------------------------------------------
 
 
 def test_an_order_is_found_by_exactly_its_name(world: World) -> None:

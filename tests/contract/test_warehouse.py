@@ -26,7 +26,8 @@ from tests.builders import ADDRESS, NOW
 from tests.fake_partners import FakeWarehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from jetbridge.domain.order import JetpackOrder, JetpackShipment
     from jetbridge.ports import Warehouse
@@ -50,7 +51,15 @@ class World(Protocol):
 
     @property
     def warehouse(self) -> Warehouse: ...
-    def add_product(self, sku: str, on_hand: int = 0, *, active: bool = True) -> None: ...
+    @property
+    def channel_id(self) -> str: ...
+    @property
+    def now(self) -> datetime: ...
+    def add_product(
+        self, sku: str, on_hand: int = 0, *, active: bool = True, components: Mapping[str, int] | None = None
+    ) -> None: ...
+    def forget_customs(self, sku: str) -> None: ...
+    def add_foreign_order(self, reference: str, number: str) -> None: ...
     def add_ship_option(self, name: str, *, active: bool = True) -> None: ...
     def split(self, reference: str) -> None: ...
     def pick(self, shipment: JetpackShipment) -> None: ...
@@ -85,8 +94,24 @@ class FakeWorld:
             {sku: quantity // 2 for sku, quantity in units.items()},
         ]
 
-    def add_product(self, sku: str, on_hand: int = 0, *, active: bool = True) -> None:
-        self.warehouse.add_product(sku, on_hand, active=active)
+    @property
+    def channel_id(self) -> str:
+        return self.warehouse.channel_id
+
+    @property
+    def now(self) -> datetime:
+        return self.clock()
+
+    def add_product(
+        self, sku: str, on_hand: int = 0, *, active: bool = True, components: Mapping[str, int] | None = None
+    ) -> None:
+        self.warehouse.add_product(sku, on_hand, active=active, components=components)
+
+    def forget_customs(self, sku: str) -> None:
+        self.warehouse.without_customs.add(sku)
+
+    def add_foreign_order(self, reference: str, number: str) -> None:
+        self.warehouse.add_foreign_order(reference, number)
 
     def add_ship_option(self, name: str, *, active: bool = True) -> None:
         self.warehouse.ship_options[name] = active
@@ -143,8 +168,24 @@ class SimulatedWorld:
             connection, lambda _again: simulator.token, production=False, seams=Seams(sleep=lambda _seconds: None)
         )
 
-    def add_product(self, sku: str, on_hand: int = 0, *, active: bool = True) -> None:
-        self.simulator.add_product(sku, on_hand, active)
+    @property
+    def channel_id(self) -> str:
+        return str(self.simulator.channel["id"])
+
+    @property
+    def now(self) -> datetime:
+        return self.simulator.now()
+
+    def add_product(
+        self, sku: str, on_hand: int = 0, *, active: bool = True, components: Mapping[str, int] | None = None
+    ) -> None:
+        self.simulator.add_product(sku, on_hand, active, components=components)
+
+    def forget_customs(self, sku: str) -> None:
+        self.simulator.set_customs(sku, {})
+
+    def add_foreign_order(self, reference: str, number: str) -> None:
+        self.simulator.add_foreign_order(reference, {"MUG": 1}, number)
 
     def add_ship_option(self, name: str, *, active: bool = True) -> None:
         service = next((number for number, names in SERVICE_LEVELS.items() if name in names), 3)
@@ -264,6 +305,21 @@ def test_a_reference_is_taken_for_ever(world: World) -> None:
     assert world.warehouse.cancel_order(order.id).confirmed
     with pytest.raises(DuplicateReferenceError):
         world.warehouse.create_order(a_new_order())
+
+
+def test_an_order_leaves_from_the_center_it_names(world: World) -> None:
+    order = world.warehouse.create_order(replace(a_new_order(), location="156"))
+
+    assert [shipment.location for shipment in order.shipments] == ["Ontario 6 (CA)"]
+
+
+@pytest.mark.parametrize("location", ["7", "Ontario 6 (CA)", "-9", "156 ", "\N{SUPERSCRIPT TWO}", "9" * 5000])
+def test_a_center_that_does_not_exist_makes_no_order(world: World, location: str) -> None:
+    with pytest.raises(RejectedByPartnerError) as caught:
+        world.warehouse.create_order(replace(a_new_order(), location=location))
+
+    assert not isinstance(caught.value, DuplicateReferenceError)
+    assert world.warehouse.find_order("demo:1001:1") is None
 
 
 def test_only_the_very_same_reference_is_found(world: World) -> None:
@@ -602,6 +658,78 @@ def test_nothing_asked_is_nothing_known(world: World) -> None:
     found = world.warehouse.catalogue(frozenset(), frozenset())
 
     assert (found.skus, found.ship_options) == ({}, {})
+
+
+def test_nobody_asks_for_stock_that_is_not_wanted(world: World) -> None:
+    assert world.warehouse.catalogue(frozenset({"MUG"}), frozenset()).sellable is None
+
+
+def test_the_catalogue_tells_how_many_units_can_be_sold(world: World) -> None:
+    world.add_product("OLD-1", 5, active=False)
+    world.add_product("EMPTY")
+    world.add_product("SET", components={"TEA-250": 2, "MUG": 3})
+    world.add_product("BOX", components={"MUG": 1, "OLD-1": 1})
+    asked = frozenset({"TEA-250", "OLD-1", "EMPTY", "SET", "BOX", "GHOST"})
+
+    found = world.warehouse.catalogue(asked, frozenset({"Standard"}), with_stock=True)
+
+    assert found.sellable == {"TEA-250": 100, "OLD-1": 0, "EMPTY": 0, "SET": 2, "BOX": 0, "GHOST": 0}
+    assert found.skus == {"TEA-250": True, "OLD-1": False, "EMPTY": True, "SET": True, "BOX": True}
+    assert found.ship_options == {"Standard": True}
+    assert world.warehouse.catalogue(frozenset(), frozenset(), with_stock=True).sellable == {}
+
+
+def test_the_catalogue_tells_what_customs_would_stop(world: World) -> None:
+    world.forget_customs("MUG")
+
+    assert world.warehouse.catalogue(frozenset({"MUG", "TEA-250", "GHOST"}), frozenset()).without_customs == {"MUG"}
+    assert world.warehouse.catalogue(frozenset({"TEA-250"}), frozenset()).without_customs == frozenset()
+
+
+def test_orders_of_every_channel_are_seen_oldest_first(world: World) -> None:
+    created(world, a_new_order("demo:1:1"))
+    world.pass_by(3600)
+    since = world.now
+    world.pass_by(2)
+    world.add_foreign_order("ss-1002", "1002")
+    world.pass_by(2)
+    ours = created(world, a_new_order("demo:3:1"))
+    world.cancel_by_person(ours.shipments[0])
+
+    found = list(world.warehouse.orders_since(since))
+
+    assert [(each.reference, each.number, each.channel_id) for each in found] == [
+        ("ss-1002", "1002", "778899"),
+        ("demo:3:1", "#1001", world.channel_id),
+    ]
+    assert since < found[0].inserted_at < found[1].inserted_at <= world.now
+    assert [each.reference for each in world.warehouse.orders_since(found[1].inserted_at)][-1] == "demo:3:1"
+
+
+def test_nothing_inserted_is_nothing_seen(world: World) -> None:
+    created(world)
+    world.pass_by(3600)
+
+    assert list(world.warehouse.orders_since(world.now)) == []
+
+
+def test_an_order_is_seen_late(world: World) -> None:
+    since = world.now
+    world.pass_by(2)
+    world.set_lag(60)
+    world.warehouse.create_order(a_new_order())
+
+    assert list(world.warehouse.orders_since(since)) == []
+    world.pass_by(61)
+    assert [each.reference for each in world.warehouse.orders_since(since)] == ["demo:1001:1"]
+
+
+def test_a_reference_that_somebody_else_used_is_taken(world: World) -> None:
+    world.add_foreign_order("demo:1001:1", "1001")
+
+    with pytest.raises(DuplicateReferenceError):
+        world.warehouse.create_order(a_new_order())
+    assert world.warehouse.find_order("demo:1001:1") is None  # it is of another channel
 
 
 def test_stock_is_told_by_sku(world: World) -> None:

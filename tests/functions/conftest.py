@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import logging
@@ -9,8 +10,8 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import boto3
 import pytest
@@ -36,16 +37,25 @@ from tests.contract.conftest import resources
 from tests.signing import SHIPSTATION_TOKEN, http_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from jetbridge.domain.record import OrderRecord
     from local.simulators.server import Delivery
     from tests.conftest import LambdaContext
 
 ADDRESS = "https://jetbridge.example.test"
+TOKEN = "console-token-of-ada-0123456789"  # noqa: S105 - invented
 DONE: dict[str, Any] = {"batchItemFailures": []}
 
 QUEUES = {"order": "order.fifo", "tracking": "tracking.fifo", "sweep": "sweep", "inventory": "inventory"}
+
+
+class Asked(NamedTuple):
+    """What the console answered."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
 
 
 class World:
@@ -59,6 +69,8 @@ class World:
         self.posted = posted
         """Webhooks the partners have sent, and that have not arrived yet."""
         self.ahead = timedelta()
+        self.console: Callable[..., dict[str, Any]] | None = None
+        """The console's handler, once it was asked over HTTP."""
         self.dynamodb, self.sqs, self.ssm = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("ssm")
         wanted = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
         for name in ("OrdersTable", "SettingsTable", "RuntimeTable"):
@@ -70,6 +82,7 @@ class World:
             )["QueueUrl"]
             for name, queue in QUEUES.items()
         }
+        self.topic: str = boto3.client("sns").create_topic(Name="notices")["TopicArn"]
         self.records = DynamoOrderRecords(self.dynamodb, "OrdersTable")
         self.settings = DynamoStoreSettings(self.dynamodb, "SettingsTable", clock=self.now, max_age_seconds=0)
 
@@ -127,6 +140,18 @@ class World:
         answer: dict[str, Any] = app.lambda_handler(event, self.context)
         return answer
 
+    def let_in(self, **tokens: str) -> None:
+        """Set the tokens that open the console, by name."""
+        name = "/jetbridge/test/console"
+        self.ssm.put_parameter(Name=name, Value=json.dumps(tokens), Type="SecureString", Overwrite=True)
+
+    def ask(self, method: str, path: str, body: object = None, **sent: Any) -> Asked:  # noqa: ANN401 - of console_event
+        """Ask the console over HTTP with Ada's token; the first question starts it."""
+        event = console_event(method, path, body, **sent)
+        answer = self.console(event, self.context) if self.console else self.call("console", event)
+        self.console = importlib.import_module("functions.console.app").lambda_handler
+        return Asked(answer["statusCode"], json.loads(answer["body"] or "null"), answer["headers"])
+
     def wake(self, function: str, *ids: object, subject: str = "order", cause: str = "") -> dict[str, Any]:
         """Call a function with one message for each id."""
         cause, at = cause or f"test:{uuid.uuid4()}", self.now().timestamp()
@@ -180,6 +205,44 @@ class World:
         return found
 
 
+def console_event(  # noqa: PLR0913 - the parts of a request
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    token: str | None = TOKEN,
+    headers: dict[str, str] | None = None,
+    source: str = "198.51.100.7",
+) -> dict[str, Any]:
+    """Give what API Gateway hands over (payload format 2.0): the path decoded, repeated queries joined by commas.
+
+    `body`: bytes as they are, in base64; anything else as JSON.
+    """
+    bare, _, query = path.partition("?")
+    sent = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "ANY /console/{proxy+}",
+        "rawPath": unquote(bare),
+        "rawQueryString": query,
+        "headers": sent | (headers or {}),
+        "requestContext": {
+            "domainName": "console.example.test",
+            "stage": "$default",
+            "http": {"method": method, "path": unquote(bare), "sourceIp": source},
+        },
+        "isBase64Encoded": isinstance(body, bytes),
+    }
+    if parameters:
+        event["queryStringParameters"] = parameters
+    if body is not None:
+        event["body"] = base64.b64encode(body).decode() if isinstance(body, bytes) else json.dumps(body)
+    return event
+
+
 def sqs_event(*bodies: str) -> dict[str, Any]:
     return {"Records": [{"messageId": f"m-{n}", "body": body} for n, body in enumerate(bodies)]}
 
@@ -194,6 +257,7 @@ def world(lambda_context: LambdaContext, monkeypatch: pytest.MonkeyPatch) -> Ite
         with shop, jetpack:
             made = World(shop, jetpack, lambda_context, posted)
             names = {"STAGE": "test", "ORDERS_TABLE": "OrdersTable", "SETTINGS_TABLE": "SettingsTable"}
+            names |= {"PUBLIC_URL": ADDRESS, "NOTICE_TOPIC_ARN": made.topic}
             names |= {"RUNTIME_TABLE": "RuntimeTable", "POWERTOOLS_SERVICE_NAME": f"test-{uuid.uuid4().hex}"}
             names |= {f"{name.upper()}_QUEUE_URL": url for name, url in made.urls.items()}
             for name, value in names.items():

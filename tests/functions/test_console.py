@@ -76,6 +76,11 @@ def test_a_store_is_connected_checked_and_disconnected(world: World, capsys: pyt
     assert world.settings.store(STORE) is None
     assert not world.ssm.describe_parameters()["Parameters"]
     assert codes(world.call("console", {"action": "check", "store": STORE})) == ["not_connected"]
+    assert [(each.by, each.what) for each in world.settings.changes(STORE)] == [
+        ("IAM", "store_disconnected"),
+        ("IAM", "store_connected"),
+        ("IAM", "store_connected"),
+    ]
 
     said = capsys.readouterr().out
     for secret in (world.shop.client_secret, world.jetpack.token, world.shop.access_token):

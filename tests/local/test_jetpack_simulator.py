@@ -911,6 +911,36 @@ def test_a_kit_is_broken_into_its_parts(api: Api, jetpack: JetpackSimulator) -> 
     assert {part["variant_sku"]: part["quantity"] for part in variant["bundle_definition"]} == {"TEA-250": 2, "MUG": 1}
 
 
+def test_customs_data_are_filled_in_for_products_and_not_for_what_a_typo_made(
+    api: Api, jetpack: JetpackSimulator
+) -> None:
+    def customs(sku: str) -> Any:  # noqa: ANN401 - JSON
+        return api(f"GET /product?SKU={sku}").json()["items"][0]["variants"][0].get("customs", "not said")
+
+    api.create(products=[a_line("TAE-250")])
+    filled, blank = customs("MUG"), customs("TAE-250")
+    assert filled.keys() == blank.keys()
+    assert [bool(filled[name]) for name in ("hs_tariff_code", "country_code_of_origin", "value")] == [True] * 3
+    assert {value for value in blank.values() if value} == set()
+
+    jetpack.set_customs("MUG", {"value": 9.5})
+    assert {name: value for name, value in customs("MUG").items() if value} == {"value": 9.5}
+    jetpack.set_customs("MUG", None)
+    assert customs("MUG") == "not said"
+
+
+def test_the_network_has_more_centres_than_a_merchant_may_use(api: Api) -> None:
+    def centres(query: str = "") -> list[int]:
+        return [row["id"] for row in api(f"GET /location{query}").json()]
+
+    assert centres() == [9, 156, 36, 210]
+    assert centres("?AccessGranted=true") == [9, 156, 210]
+    assert centres("?IncludeInactive=true&AccessGranted=true") == [9, 156, 3, 210]
+    assert centres("?ReceivingEnabled=false") == []
+    assert api("GET /location?AccessGranted=maybe").status_code == 400
+    assert api("POST /order", an_order("demo:77:1", location_id=36)).status_code == 422
+
+
 def test_an_inactive_product_blocks(api: Api, jetpack: JetpackSimulator) -> None:
     jetpack.set_active("MUG", active=False)
     order_id = api.create(products=[a_line("MUG")])["id"]

@@ -500,6 +500,26 @@ def test_unknown_carriers_are_taken_or_refused(api: Api, shipstation: ShipStatio
     assert api.mark(second, carrierCode=codes[0]).status_code == 200
 
 
+def test_every_carrier_lists_its_services(api: Api) -> None:
+    for carrier in api.get("/carriers"):
+        rows = api.get(f"/carriers/listservices?carrierCode={carrier['code']}")
+        assert {row["carrierCode"] for row in rows} <= {carrier["code"]}
+    assert api("GET /carriers/listservices").status_code == 400
+    assert api("GET /carriers/listservices?carrierCode=pigeon").status_code == 404
+
+
+def test_an_order_is_assigned_and_has_to_leave_by_a_day(shipstation: ShipStationSimulator) -> None:
+    order_id = shipstation.create_order()["orderId"]
+
+    changed = shipstation.change_order(order_id, ship_by="2026-12-01", assigned_to="123456ab")
+    kept = shipstation.change_order(order_id, internalNotes="later")
+    emptied = shipstation.change_order(order_id, ship_by="", assigned_to="")
+
+    assert (changed["shipByDate"], changed["userId"]) == ("2026-12-01T00:00:00.0000000", "123456ab")
+    assert (kept["shipByDate"], kept["userId"]) == ("2026-12-01T00:00:00.0000000", "123456ab")
+    assert (emptied["shipByDate"], emptied["userId"]) == (None, None)
+
+
 def test_fulfillments_are_filtered_and_sorted(api: Api, shipstation: ShipStationSimulator) -> None:
     set_clock(shipstation, "2026-11-20T20:00:00")  # noon
     for number, day in (("100", "2026-11-19"), ("1001", "2026-11-18")):

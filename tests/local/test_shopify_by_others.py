@@ -65,7 +65,7 @@ def test_the_library_chooses_among_operations_by_name(library: Any) -> None:  # 
 def test_the_library_reads_and_ships_an_order(simulator: ShopifySimulator, library: Any) -> None:  # noqa: ANN401
     made = simulator.create_order([{"sku": "TEA", "quantity": 2}])
     pages = dict(zip(("fulfillments", "fulfillmentLines"), FULFILLMENT_PAGES[0], strict=True))
-    order = execute(library, ORDER, "Order", id=made["id"], **pages)["data"]["order"]
+    order = execute(library, ORDER, "Order", id=made["id"], withCustomer=True, **pages)["data"]["order"]
     part = order["fulfillmentOrders"]["nodes"][0]
 
     groups = [{"fulfillmentOrderId": part["id"]}]

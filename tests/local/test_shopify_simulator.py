@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 import requests
-from graphql import get_named_type, is_interface_type, is_leaf_type
+from graphql import get_named_type, is_abstract_type, is_leaf_type
 
 from local.simulators.shopify import ShopifySimulator
 from local.simulators.shopify_graphql import load_schema, page_weight
@@ -433,6 +433,8 @@ class TestScopes:
         ("query", "scope", "path"),
         [
             ("{ locations(first: 1) { nodes { id } } }", "read_locations", ["locations"]),
+            ("{ deliveryProfiles(first: 1) { nodes { id } } }", "read_shipping", ["deliveryProfiles"]),
+            ("{ order(id: $id) { customer { tags } } }", "read_customers", ["order", "customer"]),
             ("{ o: order(id: $id) { id } }", "read_orders", ["o"]),
             (
                 "{ order(id: $id) { name fulfillmentOrders(first: 1) { nodes { id } } } }",
@@ -494,7 +496,7 @@ class TestCompleteness:
             called = f"{name}({arguments})" if arguments else name
             if is_leaf_type(inner):
                 fields.append(called)
-            elif depth and not is_interface_type(inner):
+            elif depth and not is_abstract_type(inner):
                 fields.append(f"{called} {{ {self.selection(inner, depth - 1, known)} }}")
         return " ".join(fields) or "__typename"
 
@@ -508,8 +510,10 @@ class TestCompleteness:
         shop.hold_fulfillment_order(order["fulfillment_orders"][0]["id"])
         ask(SUBSCRIBE, topic="ORDERS_PAID", sub={"uri": "https://app.example.test/hook"})
         nodes = ask(
-            "{ productVariants(first: 1) { nodes { inventoryItem { id } } } locations(first: 1) { nodes { id } } }"
+            "{ productVariants(first: 1) { nodes { inventoryItem { id } } } locations(first: 1) { nodes { id } }"
+            " deliveryProfiles(first: 1) { nodes { id } } }"
         )
+        profile = nodes["deliveryProfiles"]["nodes"][0]["id"]
         item, place = nodes["productVariants"]["nodes"][0]["inventoryItem"]["id"], nodes["locations"]["nodes"][0]["id"]
         shipped = shop.books()[0]["lines"][0]["fulfilled"][0]["fulfillment"]
         roots = {
@@ -517,6 +521,7 @@ class TestCompleteness:
             "fulfillmentOrder": f'id: "{order["fulfillment_orders"][0]["id"]}"',
             "fulfillment": f'id: "{shipped}"',
             "inventoryItem": f'id: "{item}"',
+            "deliveryProfile": f'id: "{profile}"',
         }
         known = {
             "InventoryItem.inventoryLevel": f'locationId: "{place}"',
@@ -553,6 +558,27 @@ class TestCost:
 
         assert tagged["extensions"]["cost"]["requestedQueryCost"] == 11
         assert named["extensions"]["cost"]["actualQueryCost"] == 1
+
+    @pytest.mark.parametrize(
+        ("directive", "cost"),
+        [
+            ("", 2),
+            ("@include(if: true)", 2),
+            ("@include(if: false)", 1),
+            ("@include(if: $yes)", 2),
+            ("@include(if: $no)", 1),
+            ("@skip(if: $yes)", 1),
+            ("@skip(if: $no)", 2),
+            ("@include(if: $yes) @skip(if: $yes)", 1),
+        ],
+    )
+    def test_what_is_left_out_costs_nothing(self, shop: ShopifySimulator, directive: str, cost: int) -> None:
+        variables: dict[str, Any] = {name: name == "yes" for name in ("yes", "no") if f"${name}" in directive}
+        declared = f"query({', '.join(f'${name}: Boolean!' for name in variables)})" if variables else ""
+
+        answer = call(shop, f"{declared} {{ shop {{ id plan {directive} {{ shopifyPlus }} }} }}", **variables)
+
+        assert answer.json()["extensions"]["cost"]["requestedQueryCost"] == cost
 
     def test_larger_pages_cost_more_and_never_less(self) -> None:
         weights = [page_weight(size) for size in range(251)]
@@ -799,6 +825,25 @@ class TestNamesAndMoney:
         shop.rename_order(order["name"], "SO-7")
 
         assert shop.rename_order("SO-7", "SO-8")["name"] == "SO-8"
+
+    def test_tax_comes_on_top_and_goes_with_what_is_refunded(
+        self, shop: ShopifySimulator, ask: Ask, inbox: Inbox
+    ) -> None:
+        order = shop.create_order([{"sku": "TEA-1", "quantity": 2}], tax="2.50", discount_codes=["SPRING"])
+        created = inbox.wait_for("orders/create")[0]
+        shop.remove_units(order["id"], "TEA-1", 1)
+        sums = (
+            "currentSubtotalPriceSet currentTotalTaxSet currentShippingPriceSet currentTotalPriceSet totalReceivedSet"
+        )
+        money = " ".join(f"{each} {{ shopMoney {{ amount }} }}" for each in sums.split())
+
+        seen = ask(f"query($id: ID!) {{ order(id: $id) {{ {money} }} }}", id=order["id"])["order"]
+
+        assert (created["total_tax"], created["subtotal_price"], created["total_price"]) == ("2.50", "25.00", "32.50")
+        assert created["discount_codes"] == [{"code": "SPRING", "amount": "0.00", "type": "fixed_amount"}]
+        amounts = [seen[each]["shopMoney"]["amount"] for each in sums.split()]
+        assert amounts == ["12.5", "1.25", "5.0", "18.75", "32.5"]
+        assert shop.remove_units(order["id"], "TEA-1", 1)["financial_status"] == "REFUNDED"
 
     def test_a_customer_may_pay_in_another_currency(self, shop: ShopifySimulator, ask: Ask, inbox: Inbox) -> None:
         order = shop.create_order(
@@ -1581,6 +1626,56 @@ class TestTagsAndMetafields:
             "order": {"metafield": None}
         }
 
+    def test_a_comma_parts_one_tag_from_the_next(self, shop: ShopifySimulator, ask: Ask) -> None:
+        order = shop.create_order([{"sku": "TEA-1"}])
+        add = "mutation($id: ID!, $t: [String!]!) { tagsAdd(id: $id, tags: $t) { node { ... on Order { tags } } } }"
+
+        assert ask(add, id=order["id"], t=["b, a,,"])["tagsAdd"]["node"]["tags"] == ["a", "b"]
+
+    NOTE = """
+    mutation($input: OrderInput!) { orderUpdate(input: $input) { order { note } userErrors { field message } } }
+    """
+
+    def test_a_note_is_replaced_and_echoed_when_it_changes(
+        self, shop: ShopifySimulator, ask: Ask, inbox: Inbox
+    ) -> None:
+        order = shop.create_order([{"sku": "TEA-1"}], note="Ring twice.")
+        inbox.topics_when_quiet(shop)
+        echoes = []
+
+        for given in ({}, {"note": "Door."}, {"note": "Door."}, {"note": ""}, {"note": None}):
+            payload = ask(self.NOTE, input={"id": order["id"], **given})["orderUpdate"]
+            echoes.append((payload["order"]["note"], inbox.topics_when_quiet(shop)))
+
+        assert echoes == [
+            ("Ring twice.", []),
+            ("Door.", ["orders/updated"]),
+            ("Door.", []),
+            (None, ["orders/updated"]),
+            (None, []),
+        ]
+
+    def test_a_note_has_an_end_and_an_order(self, shop: ShopifySimulator, ask: Ask) -> None:
+        order = shop.create_order([{"sku": "TEA-1"}])
+
+        for given in ({"id": order["id"], "note": "x" * 5001}, {"id": "gid://shopify/Order/17", "note": "x"}):
+            payload = ask(self.NOTE, input=given)["orderUpdate"]
+            assert payload["order"] is None
+            assert payload["userErrors"]
+
+    def test_metafields_of_orders_ask_for_a_scope_that_the_apps_own_do_not(
+        self, shop: ShopifySimulator, ask: Ask
+    ) -> None:
+        order = shop.create_order([{"sku": "TEA-1"}])
+        owner = ask("{ currentAppInstallation { id } }")["currentAppInstallation"]["id"]
+        shop.grant_scopes(sorted(shop.scopes - {"write_orders"}))
+        field = {"key": "claim", "type": "boolean", "value": "true"}
+
+        assert ask(self.SET, m=[field | {"ownerId": owner}])["metafieldsSet"]["userErrors"] == []
+        (error,) = call(shop, self.SET, m=[field | {"ownerId": order["id"]}]).json()["errors"]
+        assert (error["path"], error["extensions"]["code"]) == (["metafieldsSet"], "ACCESS_DENIED")
+        assert "write_orders" in error["extensions"]["requiredAccess"]
+
     def test_a_shop_is_claimed_and_given_up_by_a_metafield_of_the_installation(self, ask: Ask) -> None:
         query = '{ currentAppInstallation { id metafield(namespace: "$app", key: "claim") { value } } }'
         owner = ask(query)["currentAppInstallation"]["id"]
@@ -1810,6 +1905,8 @@ class TestAdminDoor:
             ("create_order", {"lines": [{"sku": "UNHEARD-OF"}]}),
             ("create_order", {"lines": [{"sku": "TEA-1"}], "delivery": "DRONE"}),
             ("create_order", {"lines": [{"sku": "TEA-1"}], "colour": "red"}),
+            ("create_order", {"lines": [{"sku": "TEA-1"}], "processed_at": "2026-11-20T09:00:00"}),
+            ("create_order", {"lines": [{"sku": "TEA-1"}], "processed_at": "yesterday"}),
             ("mark_paid", {"order": "17"}),
         ],
     )
@@ -1817,6 +1914,30 @@ class TestAdminDoor:
         self, shop: ShopifySimulator, action: str, body: dict[str, Any]
     ) -> None:
         assert self.act(shop, action, **body).status_code == 400
+
+    def test_what_customers_may_choose_and_what_the_merchant_says_of_an_order(
+        self, shop: ShopifySimulator, ask: Ask
+    ) -> None:
+        self.act(shop, "add_shipping_method", name="UPS", zone="Abroad", services={"UPS Ground": True})
+        order = self.act(shop, "create_order", lines=[{"sku": "TEA-1"}], customer_tags=["vip"], tags=["new"]).json()
+        tagged = self.act(shop, "set_tags", order=order["id"], tags=["Jetpack", "gift"]).json()
+
+        profiles = ask(
+            "{ deliveryProfiles(first: 1) { nodes { name default profileLocationGroups { locationGroupZones(first: 5) {"
+            " nodes { zone { name } methodDefinitions(first: 5) { nodes { name active rateProvider { __typename"
+            " ... on DeliveryParticipant { participantServices { name active } }"
+            " ... on DeliveryRateDefinition { price { amount } } } } } } } } } } }"
+        )["deliveryProfiles"]["nodes"]
+
+        assert tagged["tags"] == ["gift", "Jetpack"]
+        ((domestic, abroad),) = (
+            group["locationGroupZones"]["nodes"] for each in profiles for group in each["profileLocationGroups"]
+        )
+        price = {"__typename": "DeliveryRateDefinition", "price": {"amount": "5.0"}}
+        services = [{"name": "UPS Ground", "active": True}]
+        asked = {"__typename": "DeliveryParticipant", "participantServices": services}
+        assert domestic["methodDefinitions"]["nodes"] == [{"name": "Standard", "active": True, "rateProvider": price}]
+        assert abroad["methodDefinitions"]["nodes"] == [{"name": "UPS", "active": True, "rateProvider": asked}]
 
     def test_books_say_what_may_not_leave(self, shop: ShopifySimulator) -> None:
         lines = [{"sku": "TEA-1"}]

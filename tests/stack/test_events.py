@@ -44,7 +44,7 @@ Call = Callable[[str, Event, Event], object]
 FILES = sorted((ROOT / "events").glob("*.json"))
 EVENTS: dict[str, Event] = {path.stem: json.loads(path.read_text()) for path in FILES}
 MESSAGES = [name for name, event in EVENTS.items() if "Records" in event]
-WEBHOOKS = [name for name, event in EVENTS.items() if "routeKey" in event]
+WEBHOOKS = [name for name in EVENTS if name.startswith("receive_webhook.")]
 
 # The one order that all of them are about.
 ORDER, FULFILLMENT_ORDER = "9007199254741042", "9007199254745001"
@@ -68,6 +68,18 @@ class codes:  # noqa: N801 - reads as a value
     __hash__ = None  # type: ignore[assignment]  # never a key
 
 
+class status:  # noqa: N801 - reads like the matcher above
+    """Equal to every HTTP answer with this status."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+
+    def __eq__(self, answer: object) -> bool:
+        return isinstance(answer, dict) and answer.get("statusCode") == self._wanted
+
+    __hash__ = None  # type: ignore[assignment]  # never a key
+
+
 EXPECTED: dict[str, tuple[object, Event]] = {
     "receive_webhook.*": (TAKEN, {"message": "webhook", "outcome": "queued", "store": "demo"}),
     # Nobody waits for it yet; the partner still hears that it arrived.
@@ -83,6 +95,8 @@ EXPECTED: dict[str, tuple[object, Event]] = {
     "push_inventory.sqs_stock": (DONE, {"message": "stock pushed", "outcome": "pushed", "read": len(SKUS)}),
     "sweep_orders.schedule_due": ({"woken": 0}, {"message": "swept", "task": "due", "failed": {}}),
     "sweep_orders.schedule_changed": ({"woken": 0}, {"message": "swept", "task": "changed", "failed": {}}),
+    "sweep_orders.schedule_offers": ({"woken": 0}, {"message": "swept", "task": "offers", "failed": {}}),
+    "sweep_orders.sqs_replay": (DONE, {"message": "swept", "task": "replay", "woken": 0, "failed": {}}),
     "sweep_orders.sqs_held": (DONE, {"message": "swept", "task": "held", "woken": 0, "failed": {}}),
     "sweep_orders.sqs_redaction": (DONE, {"message": "swept", "task": "redacted", "failed": {}}),
     "sweep_orders.sqs_data_request": (DONE, {"message": "swept", "task": "data_request", "woken": 0, "failed": {}}),
@@ -99,6 +113,10 @@ EXPECTED: dict[str, tuple[object, Event]] = {
     ),
     "console.check": (codes("credentials_accepted", "no_order_held"), {"message": "console", "action": "check"}),
     "console.connect": (codes("credentials_missing"), {"message": "console", "action": "connect"}),
+    "console.http_held_orders": (
+        status(401),
+        {"message": "console", "action": "GET /console/stores/{store}/orders", "status": 401},
+    ),
     "console.disconnect": (codes("disconnected"), {"message": "console", "action": "disconnect"}),
 }
 """What the function answers, and what a line of its log says; the fan-out needs none."""

@@ -10,8 +10,8 @@ import pytest
 
 from jetbridge.domain.connection import (
     CODES,
-    HOLD_STEPS,
     JETPACK_TOPICS,
+    SHOPIFY_EXTRAS,
     VERSION_ENDS,
     Finding,
     Severity,
@@ -24,10 +24,10 @@ from jetbridge.domain.connection import (
     in_words,
     version_finding,
 )
-from jetbridge.domain.holds import OWNERS, Hold
+from jetbridge.domain.holds import OWNERS, REASONS, Hold
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.record import Consignment, ConsignmentState, OrderRecord, Parcel, ParcelState, Status
-from jetbridge.domain.rules import Outcome, Rule, RuleSet
+from jetbridge.domain.rules import Forward, HoldOrder, Rule, RuleSet, SetShipOption
 from jetbridge.domain.ship_options import ShipOptionMapping, normalized
 from jetbridge.domain.store import JetpackConnection, ShopifyConnection
 from jetbridge.errors import CredentialsRejectedError, PartnerUnavailableError, RateLimitedError
@@ -151,12 +151,17 @@ def pointing_elsewhere(store: Checked) -> None:
 
 
 def rule_switched_off(store: Checked) -> None:
-    rules = RuleSet(2, (Rule("Forward", Outcome.FORWARD, active=False), Rule("Wait", Outcome.HOLD)))
+    rules = RuleSet(2, (Rule("Forward", (Forward(),), active=False), Rule("Wait", (HoldOrder(),))))
     store.settings.save_store(replace(store.store, rules=rules))
 
 
 def unmapped(store: Checked) -> None:
     store.settings.note_method(STORE, normalized("Drone delivery"), NOW)
+
+
+def set_by_a_rule_to_nothing(store: Checked) -> None:
+    rules = RuleSet(2, (Rule("to the moon", (Forward(), SetShipOption("Teleport"))),))
+    store.settings.save_store(replace(store.store, rules=rules))
 
 
 def mapped_to_nothing(store: Checked) -> None:
@@ -189,7 +194,7 @@ TROUBLESHOOTING: list[tuple[Trouble, str, Callable[[Checked], None]]] = [
     (F, "credentials_rejected", credentials_changed("desk_admin")),
     (F, "credentials_missing", credentials_lost),
     (F, "suspended", suspended),
-    (F, "scopes_missing", damaged("shop_admin", scopes=frozenset({"read_orders", "read_all_orders"}))),
+    (F, "scopes_missing", damaged("shop_admin", scopes=frozenset({"read_orders", "read_all_orders", *SHOPIFY_EXTRAS}))),
     (F, "webhooks_missing", unsubscribed("shop_admin")),
     (F, "webhooks_missing", unsubscribed("desk_admin")),
     (F, "webhook_secret_missing", secret_lost),
@@ -205,6 +210,7 @@ TROUBLESHOOTING: list[tuple[Trouble, str, Callable[[Checked], None]]] = [
     (F, "version_fell_forward", damaged("shop_admin", answered_version="2027-01")),
     (F, "other_forwarder", damaged("warehouse_admin", recent_orders=(("8", 3),))),
     (F, "unmapped_methods", unmapped),
+    (F, "ship_option_gone", set_by_a_rule_to_nothing),
     (F, "ship_option_gone", mapped_to_nothing),
     (F, "held", held_for("unknown_sku")),
     (F, "no_webhook_yet", silent),
@@ -216,7 +222,7 @@ TROUBLESHOOTING: list[tuple[Trouble, str, Callable[[Checked], None]]] = [
     (H, "ship_option_gone", mapped_to_nothing),
     (T, "webhooks_missing", disabled),
     (T, "webhooks_missing", pointing_elsewhere),
-    (T, "scopes_missing", damaged("shop_admin", scopes=frozenset({"read_orders", "read_all_orders"}))),
+    (T, "scopes_missing", damaged("shop_admin", scopes=frozenset({"read_orders", "read_all_orders", *SHOPIFY_EXTRAS}))),
     (T, "clock_wrong", damaged("warehouse_admin", clock_ahead_seconds=-400.0)),
     (T, "failed_tracking", lambda store: store.put(status=Status.FAILED, track_failed="Rejected")),
     (T, "unshipped_for_long", lambda store: store.put(status=Status.FORWARDED, since=NOW - 6 * DAY)),
@@ -271,7 +277,7 @@ def test_every_hold_reason_is_counted_with_its_owner_and_age(store: Checked, rea
 
     assert finding.text.startswith("3 orders are held because ")
     assert f"({reason}), the longest for 5 hours" in finding.text
-    assert finding.next_step == HOLD_STEPS[reason][1]
+    assert finding.next_step == REASONS[reason].next_step
 
 
 def test_a_hold_of_jetpacks_counts_although_the_order_itself_is_not_held_by_us(store: Checked) -> None:
@@ -325,7 +331,7 @@ def test_a_store_on_the_direct_route_is_not_asked_about_shipstation(store: Check
 
 
 def test_every_hold_reason_has_words_and_a_step() -> None:
-    assert HOLD_STEPS.keys() == OWNERS.keys()
+    assert all(each.meaning and each.next_step and each.lifted_when for each in REASONS.values())
 
 
 def test_the_versions_we_speak_by_default_have_an_end_that_is_known() -> None:
@@ -407,3 +413,17 @@ def test_every_code_is_used_somewhere() -> None:
     said = "".join(path.read_text() for path in places)
 
     assert [code for code in CODES if f'("{code}"' not in said and f'"{code}",\n' not in said] == []
+
+
+def test_methods_that_are_only_offered_are_nothing_to_complain_of(store: Checked) -> None:
+    store.settings.list_methods(STORE, [normalized("Pigeon")], NOW)
+    [found] = [each for each in store.check() if each.code == "unmapped_methods"]
+    assert found.severity is Severity.OK
+    assert "no order has needed one" in found.text
+
+
+def test_a_store_whose_rules_choose_every_ship_option_needs_no_mapping(store: Checked) -> None:
+    store.settings.delete_ship_option(STORE, normalized("Standard"))
+    rules = RuleSet(2, (Rule("all by the cheapest", (Forward(), SetShipOption("Standard"))),))
+    store.settings.save_store(replace(store.store, rules=rules))
+    assert wrong(store.check()) == []

@@ -20,7 +20,7 @@ from jetbridge.domain.connection import (
     webhook_address,
 )
 from jetbridge.domain.record import OrderRecord, Status
-from jetbridge.domain.rules import Outcome, Rule, RuleSet
+from jetbridge.domain.rules import HoldOrder, Rule, RuleSet
 from jetbridge.domain.ship_options import normalized
 from jetbridge.domain.store import Route, Store
 from jetbridge.errors import (
@@ -44,7 +44,7 @@ from tests.fake_administrations import (
     SHOP_CREDENTIALS,
     FakeAdministrations,
 )
-from tests.fakes import InMemoryOrderRecords, InMemorySecretStore, InMemoryStoreSettings
+from tests.fakes import InMemoryOrderRecords, InMemoryQueue, InMemorySecretStore, InMemoryStoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +65,7 @@ class Office:
     settings: InMemoryStoreSettings = field(default_factory=InMemoryStoreSettings)
     secrets: InMemorySecretStore = field(default_factory=InMemorySecretStore)
     records: InMemoryOrderRecords = field(default_factory=lambda: InMemoryOrderRecords(clock=lambda: NOW))
+    sweep_queue: InMemoryQueue = field(default_factory=lambda: InMemoryQueue(fifo=False, clock=lambda: NOW))
     tokens: Any = field(default_factory=lambda: itertools.count(1))
 
     def connect(self, **given: Any) -> list[Finding]:  # noqa: ANN401 - whatever a request holds
@@ -78,6 +79,7 @@ class Office:
             administrations=self.partners,
             clock=lambda: NOW,
             new_token=lambda: f"token-{next(self.tokens)}",
+            sweep_queue=self.sweep_queue,
         )
 
     def disconnect(self, *, force: bool = False) -> list[Finding]:
@@ -199,7 +201,7 @@ def test_a_route_that_is_given_up_takes_its_webhooks_and_credentials_along(offic
 
 def test_what_is_left_out_stays_and_what_is_given_changes(office: Office) -> None:
     office.connect(buffer=3, grace_minutes=10, forward_gateways=frozenset({"cash_on_delivery"}), locations={"1"})
-    rules = RuleSet(2, (Rule("Everything waits", Outcome.HOLD),))
+    rules = RuleSet(2, (Rule("Everything waits", (HoldOrder(),)),))
     office.settings.save_store(replace(office.store, rules=rules))
 
     office.connect(buffer=0, forward_test_orders=True, credentials={})
@@ -659,6 +661,63 @@ def test_a_ship_option_that_jetpack_would_ship_as_standard_is_refused(office: Of
     assert "Expedited, Standard" in texts(found)
 
 
+def test_two_patterns_for_one_method_are_refused(office: Office) -> None:
+    found = refused(office, ship_options={"exp*": "Expedited", "*press": "Standard"})
+
+    assert codes(found) == ["bad_request"]
+    assert "match both" in texts(found)
+
+
+def test_what_is_mapped_while_connecting_wakes_what_waited_for_it_once(office: Office) -> None:
+    office.connect(ship_options={"Drone Delivery": "Expedited"})
+    office.connect(ship_options={"Drone Delivery": "Expedited"})
+
+    assert [each.id for each in office.sweep_queue.sent] == [
+        "held:unmapped_ship_option:drone delivery",
+        "held:inactive_ship_option:drone delivery",
+    ]
+
+
+def test_a_queue_that_takes_nothing_keeps_no_store_from_being_connected(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise TransientError
+
+    monkeypatch.setattr(office.sweep_queue, "send", refuse)
+    found = office.connect(ship_options={"Standard": "Standard"})
+
+    assert "connected" in {each.code for each in found}
+
+
+def test_what_the_partners_offer_is_listed_before_an_order_needs_it(office: Office) -> None:
+    office.connect(routes=BOTH, ship_options={"Standard": "Standard"})
+
+    unmapped = office.settings.unmapped_methods(STORE)
+    assert unmapped == {"express": 0, "usps priority mail": 0, "ups® ground": 0, "fedex 2day®": 0}
+
+
+def test_a_partner_that_does_not_say_what_it_offers_keeps_no_store_from_being_connected(office: Office) -> None:
+    office.partners.shop_admin.fail("shipping_methods", PartnerUnavailableError("down"))
+
+    assert not broken(office.connect(ship_options={"Standard": "Standard"}))
+
+
+def test_dates_mean_the_shops_time_zone_until_somebody_says_otherwise(office: Office) -> None:
+    office.connect()
+    assert office.store.time_zone == "America/New_York"
+    office.settings.save_store(replace(office.store, time_zone="Europe/Berlin"))
+    office.connect()
+    assert office.store.time_zone == "Europe/Berlin"
+
+
+def test_a_time_zone_that_nobody_knows_is_not_taken(office: Office) -> None:
+    admin = office.partners.shop_admin
+    admin.shown = replace(admin.shown, time_zone="Mars/Olympus")
+    office.connect()
+    assert office.store.time_zone == "UTC"
+
+
 def test_orders_through_another_channel_are_warned_of(office: Office) -> None:
     jetpack = office.partners.warehouse_admin
     jetpack.shown = replace(jetpack.shown, recent_orders=(("7", 3), ("8", 12), ("11", 0)))
@@ -714,7 +773,7 @@ def test_no_finding_and_no_repr_shows_a_credential(office: Office) -> None:
 
 def test_disconnecting_takes_everything_back_and_keeps_rules_mappings_and_orders(office: Office) -> None:
     office.connect(routes=BOTH, ship_options={"Standard": "Standard"})
-    office.settings.save_store(replace(office.store, rules=RuleSet(2, (Rule("Wait", Outcome.HOLD),))))
+    office.settings.save_store(replace(office.store, rules=RuleSet(2, (Rule("Wait", (HoldOrder(),)),))))
     kept = office.store
     office.records.write(OrderRecord(STORE, ORDER_ID, status=Status.FORWARDED, since=NOW, due_at=NOW + MINUTE))
 

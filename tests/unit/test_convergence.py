@@ -10,8 +10,20 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jetbridge.domain.changes import Ordered, Wish
 from jetbridge.domain.record import ParcelState, Status, UnitState, units_by_state
-from jetbridge.domain.store import Route
+from jetbridge.domain.rules import (
+    DEFAULT_RULES,
+    AddTag,
+    Comparison,
+    Forward,
+    HoldOrder,
+    Operator,
+    Rule,
+    RuleSet,
+    Split,
+)
+from jetbridge.domain.store import OutOfStock, Route
 from jetbridge.errors import (
     CredentialsRejectedError,
     OutcomeUnknownError,
@@ -20,18 +32,30 @@ from jetbridge.errors import (
     UnexpectedAnswerError,
 )
 from tests.bridge import Bridge, Killed
-from tests.builders import ORDER_ID, a_fulfillment_order, a_line, a_part, an_order, on_shipstation
+from tests.builders import ORDER_ID, a_fulfillment_order, a_line, a_part, a_store, an_order, on_shipstation
 from tests.fake_partners import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jetbridge.domain.order import Order
+    from jetbridge.domain.rules import Action
     from jetbridge.domain.store import Store
     from jetbridge.messages import WakeUp
     from jetbridge.ports import NewJetpackOrder
 
-WRITES = {"create_order", "cancel_order", "announce_parcel", "change_tracking", "mark_shipped"}
+WRITES = {
+    "add_tags",
+    "announce_parcel",
+    "cancel_order",
+    "change_tracking",
+    "create_order",
+    "hold",
+    "mark_forwarded",
+    "mark_shipped",
+    "release_holds",
+    "set_note",
+}
 ERRORS = st.sampled_from(
     [
         OutcomeUnknownError(),
@@ -299,3 +323,75 @@ def test_any_weather_ends_the_same_with_shipstation_in_the_middle(
     assert bridge.record().status is Status.DELIVERED
     assert bridge.record().due_at is None
     assert all(count == 1 for count in Counter(mark.order_id for mark in bridge.the_desk.marks).values())
+
+
+SETTLED_BY_PEOPLE = st.lists(
+    st.sampled_from(
+        [
+            "risky",
+            "safe",
+            "rules_hold",
+            "rules_tag",
+            "rules_split",
+            "short",
+            "stocked",
+            "hold",
+            "exclude",
+            "forward",
+            "lift",
+        ]
+    ),
+    min_size=1,
+    max_size=5,
+)
+STORES = st.sampled_from(
+    [a_store(), a_store(out_of_stock=OutOfStock.SPLIT), a_store(out_of_stock=OutOfStock.HOLD, mark_forwarded=True)]
+)
+TEA_FIRST = Split(Comparison("sku", Operator.STARTS_WITH, "tea"), for_hours=1)
+
+
+def _decide(bridge: Bridge, how: str) -> None:
+    match how:
+        case "risky" | "safe":
+            bridge.put(replace(bridge.order, risk="CANCEL" if how == "risky" else "ACCEPT"))
+        case "rules_hold" | "rules_tag" | "rules_split":
+            actions: dict[str, Action] = {"rules_hold": HoldOrder(), "rules_tag": AddTag("3pl")}
+            store = bridge.settings.store(bridge.store.slug)
+            assert store
+            rules = RuleSet(store.rules.version + 1, (Rule("mine", (Forward(), actions.get(how, TEA_FIRST))),))
+            bridge.settings.save_store(replace(store, rules=rules))
+        case "short" | "stocked":
+            bridge.the_warehouse.add_product("TEA-250", 1 if how == "short" else 100)
+        case _ if bridge.records.records:
+            ordered = None if how == "lift" else Ordered(Wish(how), "anna", bridge.at)
+            bridge.records.write(replace(bridge.record(), ordered_by_person=ordered))
+        case _:
+            pass  # nobody has seen the order yet
+
+
+@settings(max_examples=settings().max_examples * 2)
+@given(st.data(), LAGS, STORES, SETTLED_BY_PEOPLE)
+def test_whatever_rules_stock_and_people_say_meanwhile_it_goes_once_when_all_of_it_is_lifted(
+    data: st.DataObject, lag: timedelta, store: Store, steps: list[str]
+) -> None:
+    """Holds come, show in Shopify and go; splits send the rest; in the end every unit is at Jetpack once."""
+    storm = Storm(data, the_order(), lag=lag, store=store, parcels=1)
+    bridge = storm.bridge
+    storm.blow()
+    for step in steps:
+        _decide(bridge, step)
+        storm.blow()
+    storm.calm()
+    if bridge.records.records:
+        storm.balanced()
+    for step in ("safe", "stocked", "lift"):
+        _decide(bridge, step)
+    saved = bridge.settings.store(store.slug)
+    assert saved
+    bridge.settings.save_store(replace(saved, rules=DEFAULT_RULES))
+    bridge.forward()
+    storm.calm()
+    storm.balanced()
+    assert bridge.record().status is Status.FORWARDED
+    assert bridge.units_at_jetpack() == {"TEA-250": 3, "JAM-1": 1}
+    assert not any(hold.ours for each in bridge.order.fulfillment_orders if not each.closed for hold in each.holds)

@@ -1,4 +1,4 @@
-"""The small books: ledgers, rules, holds and messages."""
+"""The small books: ledgers, holds and messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from jetbridge.domain.holds import OWNERS, Hold
 from jetbridge.domain.identifiers import OrderId, StoreSlug
 from jetbridge.domain.ledger import balance
 from jetbridge.domain.record import OrderRecord, Status, UnitState
-from jetbridge.domain.rules import DEFAULT_RULES, Outcome, Rule, RuleSet, evaluate
 from jetbridge.messages import WakeUp
 from tests.bridge import Bridge
 from tests.builders import NOW, ORDER_ID, STORE, a_line, an_order
@@ -28,27 +27,6 @@ def test_a_ledger_adds_up_and_names_what_does_not() -> None:
     assert ledger.units == {UnitState.FORWARDED: 6, UnitState.WAITING: 1}
     assert ledger.statuses == {Status.FORWARDED: 2, Status.WAITING: 1}
     assert ledger.unbalanced == ["2"]
-
-
-def test_later_rules_override_earlier_ones_until_a_stop_and_every_rule_is_explained() -> None:
-    rules = RuleSet(
-        7,
-        (
-            Rule("all", Outcome.FORWARD),
-            Rule("switched off", Outcome.EXCLUDE, active=False),
-            Rule("hold it", Outcome.HOLD, stop=True),
-            Rule("never reached", Outcome.FORWARD),
-        ),
-    )
-    verdict = evaluate(rules, an_order())
-    assert (verdict.outcome, verdict.rule, verdict.version) == (Outcome.HOLD, "hold it", 7)
-    assert [(each.rule, each.matched) for each in verdict.trace] == [
-        ("all", True),
-        ("switched off", False),
-        ("hold it", True),
-    ]
-    assert evaluate(DEFAULT_RULES, an_order()).outcome is Outcome.FORWARD
-    assert evaluate(RuleSet(1, ()), an_order()).outcome is Outcome.NO_RULE_MATCHED
 
 
 def test_holds_outside_the_list_are_refused_and_all_others_have_an_owner() -> None:

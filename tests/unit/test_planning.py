@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jetbridge.domain.accounting import fulfilled_by_us_and_elsewhere, source_hash
 from jetbridge.domain.holds import Hold
 from jetbridge.domain.order import FulfillmentHold
 from jetbridge.domain.planning import (
@@ -19,10 +20,7 @@ from jetbridge.domain.planning import (
     Need,
     Resolve,
     create_hash,
-    fulfilled_by_us_and_elsewhere,
-    intended,
     plan,
-    source_hash,
 )
 from jetbridge.domain.record import (
     ConsignedLine,
@@ -36,8 +34,9 @@ from jetbridge.domain.record import (
     UnitState,
     units_by_state,
 )
-from jetbridge.domain.rules import Outcome, Rule, RuleSet
+from jetbridge.domain.rules import Exclude, Forward, HoldOrder, Rule, RuleSet
 from jetbridge.domain.ship_options import ShipOptionMapping, normalized
+from jetbridge.domain.standing import intended
 from tests.builders import (
     FOREIGN_LOCATION,
     LOCATION,
@@ -65,7 +64,14 @@ NEW = OrderRecord(STORE, ORDER_ID)
 
 def decide(order: Order, record: OrderRecord = NEW, store: Store | None = None, **more: object) -> Plan:
     more.setdefault("catalogue", a_catalogue())
+    more.setdefault("elsewhere", "")
     return plan(order, record, store or a_store(), NOW, **more)  # type: ignore[arg-type]
+
+
+def sent(record: OrderRecord, order: Order, action: Create) -> OrderRecord:
+    """The record once the create is about to be sent."""
+    consignment = Consignment(action.n, action.reference, action.lines, ConsignmentState.CREATING, action.sent_hash)
+    return intended(record, order, consignment, a_store(), NOW)
 
 
 def forwarded(order: Order, **changes: object) -> OrderRecord:
@@ -93,7 +99,8 @@ def test_a_paid_order_is_forwarded_under_its_first_reference() -> None:
 
 def test_jetpack_is_asked_nothing_before_every_other_gate_is_passed() -> None:
     assert decide(an_order(financial_status="PENDING"), catalogue=None).needs == frozenset()
-    assert decide(an_order(), catalogue=None).needs == {Need.CATALOGUE}
+    asked = decide(an_order(), catalogue=None, elsewhere=None)
+    assert asked.needs == {Need.CATALOGUE, Need.ELSEWHERE}
 
 
 HELD = UnitState.HELD
@@ -132,7 +139,8 @@ EXCLUDED = UnitState.EXCLUDED
         ),
         (an_order(financial_status="PENDING"), WAITING, "unpaid"),
         (an_order(financial_status="AUTHORIZED"), WAITING, "unpaid"),
-        (an_order(financial_status="SOMETHING_NEW"), WAITING, "unpaid"),
+        (an_order(financial_status="VOIDED"), HELD, "unpaid"),
+        (an_order(financial_status="SOMETHING_NEW"), HELD, "unpaid"),
         (an_order(risk="CANCEL"), HELD, "fraud_risk"),
         (an_order(risk="SOMETHING_NEW"), HELD, "fraud_risk"),
         (
@@ -171,7 +179,7 @@ def test_gates_stand_in_their_order_so_the_first_cause_is_the_one_shown() -> Non
         {"financial_status": "PAID"},
         {"risk": "NONE"},
         {"grace_minutes": 0},
-        {"rules": RuleSet(3, (Rule("all", Outcome.FORWARD),))},
+        {"rules": RuleSet(3, (Rule("all", (Forward(),)),))},
         {"shipping_address": an_order().shipping_address},
         {"lines": (a_line(sku="TEA-250"),)},
         {"shipping_method": "Standard"},
@@ -194,10 +202,10 @@ def test_gates_stand_in_their_order_so_the_first_cause_is_the_one_shown() -> Non
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reason"), [(Outcome.EXCLUDE, "rule"), (Outcome.HOLD, "rule_hold"), (None, "no_rule_matched")]
+    ("action", "reason"), [(Exclude(), "rule"), (HoldOrder(), "rule_hold"), (None, "no_rule_matched")]
 )
-def test_rules_decide_and_the_version_used_is_kept(outcome: Outcome | None, reason: str) -> None:
-    rules = RuleSet(4, (Rule("mine", outcome),) if outcome else ())
+def test_rules_decide_and_the_version_used_is_kept(action: Exclude | HoldOrder | None, reason: str) -> None:
+    rules = RuleSet(4, (Rule("mine", (action,)),) if action else ())
     decided = decide(an_order(), store=a_store(rules=rules)).record
     assert decided.reason == reason
     assert decided.decision
@@ -232,7 +240,7 @@ def test_only_open_units_at_our_locations_are_forwarded() -> None:
     decided = decide(order, catalogue=a_catalogue("TEA-250", "JAM-1"))
     assert isinstance(decided.action, Create)
     assert [(line.sku, line.quantity) for line in decided.action.lines] == [("TEA-250", 2), ("JAM-1", 1)]
-    after = intended(decided.record, order, decided.action, a_store(), NOW)
+    after = sent(decided.record, order, decided.action)
     assert units_by_state(after) == {
         UnitState.FORWARDING: 3,
         UnitState.REMOVED: 2,
@@ -543,11 +551,12 @@ def test_every_ordered_unit_is_in_exactly_one_place(data: st.DataObject) -> None
         a_store(),
         NOW,
         catalogue=a_catalogue("TEA-250", "JAM-1"),
+        elsewhere="",
         shipments={each.n: a_jetpack_order(n=each.n) for each in record.live},
     )
     after = decided.record
     if isinstance(decided.action, Create):
-        after = intended(after, order, decided.action, a_store(), NOW)
+        after = sent(after, order, decided.action)
     elif decided.action or decided.needs:
         return
     assert units_by_state(after).total() == sum(line.quantity for line in order.lines)
@@ -562,11 +571,11 @@ def test_no_unit_is_forwarded_that_a_consignment_covers_or_the_source_does_not_o
     """
     order = data.draw(orders())
     record = data.draw(records(order))
-    action = plan(order, record, a_store(), NOW, catalogue=a_catalogue("TEA-250", "JAM-1")).action
+    action = plan(order, record, a_store(), NOW, catalogue=a_catalogue("TEA-250", "JAM-1"), elsewhere="").action
     if not isinstance(action, Create):
         return
     assert action.n not in {each.n for each in record.consignments}
-    sent, _ = fulfilled_by_us_and_elsewhere(order, record)
+    fulfilled, _ = fulfilled_by_us_and_elsewhere(order, record)
     for line in action.lines:
         covered = sum(each.quantity for one in record.live for each in one.lines if each.line_id == line.line_id)
         offered = sum(
@@ -577,7 +586,7 @@ def test_no_unit_is_forwarded_that_a_consignment_covers_or_the_source_does_not_o
             if each.line_id == line.line_id
         )
         assert covered + line.quantity <= order.line(line.line_id).quantity
-        assert line.quantity <= offered - max(0, covered - sent[line.line_id])
+        assert line.quantity <= offered - max(0, covered - fulfilled[line.line_id])
     assert order.cancelled_at is None
 
 
@@ -585,7 +594,8 @@ def test_no_unit_is_forwarded_that_a_consignment_covers_or_the_source_does_not_o
 def test_every_open_record_says_when_it_is_looked_at_again(data: st.DataObject) -> None:
     """A lost wake-up is never lost for ever."""
     order = data.draw(orders())
-    decided = plan(order, data.draw(records(order)), a_store(), NOW, catalogue=a_catalogue("TEA-250", "JAM-1"))
+    catalogue = a_catalogue("TEA-250", "JAM-1")
+    decided = plan(order, data.draw(records(order)), a_store(), NOW, catalogue=catalogue, elsewhere="")
     if decided.action is None and not decided.needs:
         finished = decided.record.status in {Status.EXCLUDED, Status.CANCELLED, Status.DELIVERED}
         assert (decided.record.due_at is None) == finished

@@ -7,22 +7,24 @@ from datetime import timedelta
 
 import pytest
 
+from jetbridge.domain.identifiers import StoreSlug
 from jetbridge.domain.record import NextLook, Status
+from jetbridge.domain.reference import foreign_keys
 from jetbridge.domain.shipstation import Resource
 from jetbridge.errors import PartnerUnavailableError, RateLimitedError, TransientError
-from jetbridge.use_cases.map_ship_option import map_ship_option
 from jetbridge.use_cases.sweep_orders import (
     CURSOR,
+    JETPACK_CURSOR,
     Swept,
     read_resource,
     sweep_changed,
     sweep_due,
+    sweep_jetpack,
     sweep_shipstation,
     wake_held,
 )
 from tests.bridge import Bridge
-from tests.builders import MINUTE, NOW, ORDER_ID, STORE, a_part, an_order, on_shipstation
-from tests.fakes import InMemoryQueue
+from tests.builders import MINUTE, NOW, ORDER_ID, STORE, a_part, a_store, an_order, on_shipstation
 
 
 @pytest.fixture
@@ -113,36 +115,115 @@ def test_the_cursor_moves_only_past_what_was_read_and_overlaps(bridge: Bridge) -
     assert [wake_up.id for wake_up in bridge.order_queue.sent] == [ORDER_ID], "pages shift: the overlap asks again"
 
 
-def test_mapping_a_method_wakes_the_orders_it_held_and_no_others(bridge: Bridge) -> None:
+def woken_by(bridge: Bridge, waited_for: str) -> int:
+    return wake_held(
+        STORE,
+        waited_for,
+        "released:1",
+        records=bridge.records,
+        settings=bridge.settings,
+        order_queue=bridge.order_queue,
+        clock=bridge.now,
+    ).woken
+
+
+@pytest.mark.parametrize(
+    ("waited_for", "woken"),
+    [
+        ("unmapped_ship_option", 1),
+        ("unmapped_ship_option:drone", 1),
+        ("unmapped_ship_option:dro*", 1),
+        ("unmapped_ship_option:*", 1),
+        ("unmapped_ship_option:balloon", 0),
+        ("unmapped_ship_option:b*", 0),
+        ("inactive_ship_option:drone", 0),
+        ("fraud_risk", 0),
+    ],
+)
+def test_a_change_wakes_the_orders_it_was_waited_for_by_and_no_others(
+    bridge: Bridge, waited_for: str, woken: int
+) -> None:
     bridge.put(an_order(shipping_method="Drone"))
     bridge.forward()
-    sweeps = InMemoryQueue(clock=bridge.now)
-    map_ship_option(
-        STORE, "Drone", "Expedited", settings=bridge.settings, sweep_queue=sweeps, clock=bridge.now, new_id=lambda: "1"
-    )
-    (wake_up,) = sweeps.sent
-    assert (wake_up.subject, wake_up.id) == ("batch", "held:unmapped_ship_option")
-    for reason, woken in (("unmapped_ship_option", 1), ("fraud_risk", 0)):
-        swept = wake_held(
-            STORE, reason, wake_up.cause, records=bridge.records, order_queue=bridge.order_queue, clock=bridge.now
-        )
-        assert swept.woken == woken
-    bridge.drain()
-    assert bridge.record().status is Status.FORWARDED
+    assert woken_by(bridge, waited_for) == woken
 
 
-@pytest.mark.parametrize(("method", "option"), [("", "Standard"), (" ", "Standard"), ("Drone", " ")])
-def test_a_blank_mapping_is_refused(bridge: Bridge, method: str, option: str) -> None:
-    with pytest.raises(ValueError, match="a mapping needs"):
-        map_ship_option(
-            STORE,
-            method,
-            option,
-            settings=bridge.settings,
-            sweep_queue=bridge.order_queue,
-            clock=bridge.now,
-            new_id=lambda: "1",
-        )
+def test_an_order_without_a_method_waits_for_a_pattern(bridge: Bridge) -> None:
+    bridge.put(an_order(shipping_method=""))
+    bridge.forward()
+    assert woken_by(bridge, "unmapped_ship_option:dro*") == 0
+    assert woken_by(bridge, "unmapped_ship_option:*") == 1
+
+
+def test_what_only_waits_is_woken_by_what_it_waits_for(bridge: Bridge) -> None:
+    bridge.put(an_order(financial_status="PENDING"))
+    bridge.forward()
+    assert bridge.record().status is Status.WAITING
+    assert woken_by(bridge, "grace") == 0
+    assert woken_by(bridge, "unpaid") == 1
+
+
+# -- what others sent to Jetpack -------------------------------------------------------------------------------
+
+
+def at_jetpack(bridge: Bridge) -> Swept:
+    return sweep_jetpack(settings=bridge.settings, partners=bridge, runtime=bridge.runtime, clock=bridge.now)
+
+
+def test_an_order_that_others_sent_to_jetpack_under_its_number_is_held(bridge: Bridge) -> None:
+    bridge.the_warehouse.add_foreign_order("SS-77", "1001")
+    assert not at_jetpack(bridge).failed
+    bridge.put(an_order())
+    bridge.forward()
+    assert bridge.hold().reason == "already_forwarded_elsewhere"
+    assert "SS-77" in bridge.hold().detail
+    assert not bridge.the_warehouse.received
+
+
+def test_an_order_that_others_sent_to_jetpack_under_its_id_is_held(bridge: Bridge) -> None:
+    bridge.the_warehouse.add_foreign_order(ORDER_ID)
+    at_jetpack(bridge)
+    bridge.put(an_order())
+    bridge.forward()
+    assert bridge.hold().reason == "already_forwarded_elsewhere"
+
+
+def test_an_order_that_another_deployment_of_ours_sent_is_held(bridge: Bridge) -> None:
+    bridge.the_warehouse.add_foreign_order(f"staging:{ORDER_ID}:1")
+    at_jetpack(bridge)
+    bridge.put(an_order())
+    bridge.forward()
+    assert bridge.hold().reason == "already_forwarded_elsewhere"
+
+
+def test_our_own_orders_at_jetpack_are_nobody_elses(bridge: Bridge) -> None:
+    bridge.settings.save_store(a_store(slug=StoreSlug("sister"), version=0))
+    bridge.the_warehouse.add_foreign_order(f"sister:{ORDER_ID}:1", "1001")
+    bridge.put(an_order())
+    bridge.forward()
+    bridge.pass_time(10 * MINUTE)
+    at_jetpack(bridge)
+    keys = [*foreign_keys("#1001", ORDER_ID), *foreign_keys("", f"{STORE}:{ORDER_ID}:1")]
+    assert [bridge.runtime.foreign_order(STORE, key) for key in keys] == [None, None, None]
+
+
+def test_the_first_sweep_of_jetpack_looks_back_a_week_and_later_ones_overlap(bridge: Bridge) -> None:
+    bridge.the_warehouse.add_foreign_order("old", "1")
+    bridge.pass_time(timedelta(days=6))
+    at_jetpack(bridge)
+    assert bridge.runtime.foreign_order(STORE, "number:1") == "old"
+    assert bridge.runtime.cursor(STORE, JETPACK_CURSOR) == bridge.now()
+    bridge.the_warehouse.add_foreign_order("late", "2")
+    bridge.pass_time(4 * MINUTE)
+    bridge.runtime.save_cursor(STORE, JETPACK_CURSOR, bridge.now())
+    at_jetpack(bridge)
+    assert bridge.runtime.foreign_order(STORE, "number:2") == "late", "the list lags behind by a minute"
+
+
+def test_a_jetpack_that_cannot_be_swept_keeps_its_cursor(bridge: Bridge) -> None:
+    bridge.the_warehouse.fail("orders_since", RateLimitedError(retry_after_seconds=20))
+    assert list(at_jetpack(bridge).failed) == [STORE]
+    assert bridge.runtime.cursor(STORE, JETPACK_CURSOR) is None
 
 
 def test_a_queue_that_refuses_loses_nothing(bridge: Bridge) -> None:

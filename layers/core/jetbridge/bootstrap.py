@@ -6,6 +6,7 @@ Imports are inside the factories, so that each function loads only what it uses.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import secrets
 import threading
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools import Logger, Metrics
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from jetbridge.ports import (
         Administrations,
         DeskAdmin,
+        Notices,
         OrderRecords,
         Partners,
         Runtime,
@@ -59,11 +62,11 @@ def now() -> datetime:
 
 
 @contextlib.contextmanager
-def invocation(context: Any) -> Iterator[None]:  # noqa: ANN401 - Lambda's context has no type of its own
+def invocation(context: Any, *, at_most_seconds: float = math.inf) -> Iterator[None]:  # noqa: ANN401 - Lambda's own
     """Let whatever partners are asked within end in time for the function to record it, or to answer."""
     from jetbridge.partners.http import time_limit
 
-    with time_limit(context.get_remaining_time_in_millis() / 1000):
+    with time_limit(min(context.get_remaining_time_in_millis() / 1000, at_most_seconds)):
         yield
 
 
@@ -144,16 +147,20 @@ class ConnectedPartners:
 
     def shop(self, store: Store) -> Shop:
         """Connect to the store's Shopify shop."""
+        from jetbridge.domain.rule_reading import uses_field
         from jetbridge.partners.shopify.client import ShopifyShop
         from jetbridge.partners.shopify.tokens import ShopifyTokens
 
+        with_customer = any(uses_field(rules, "customer_tags") for rules in (store.rules, store.shadow))
         with self._lock:
-            key = (store.slug, store.shopify)
+            key = (store.slug, (store.shopify, with_customer))
             if key not in self._shops:
                 stored, production = self._stored(store.slug, "shopify"), self._production
                 with _as_broken_connection("shopify"):
                     tokens = ShopifyTokens(store.shopify, stored, production=production)
-                    self._shops[key] = ShopifyShop(store.shopify, tokens, production=production)
+                    self._shops[key] = ShopifyShop(
+                        store.shopify, tokens, production=production, with_customer=with_customer
+                    )
             return self._shops[key]
 
     def warehouse(self, store: Store) -> Warehouse:
@@ -251,6 +258,25 @@ class NoticingBatch:
         return self.worker.work(event, noticed)
 
 
+class LateNotices:
+    """The port `Notices`, with a client made for the first of them: most processes never have one."""
+
+    def __init__(self, make: Callable[[], SNSClient], topic_arn: str) -> None:
+        self._make = make
+        self._topic = topic_arn
+        self._notices: Notices | None = None
+        self._lock = threading.Lock()
+
+    def publish(self, store: StoreSlug, subject: str, text: str) -> None:
+        """Tell the people of a store, as the port promises."""
+        from jetbridge.aws.notices import SnsNotices
+
+        with self._lock:
+            if self._notices is None:
+                self._notices = SnsNotices(self._make(), self._topic)
+        self._notices.publish(store, subject, text)
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """What every function behind a queue or a schedule works with."""
@@ -259,6 +285,9 @@ class Worker:
     settings: StoreSettings
     partners: Partners
     runtime: Runtime
+    notices: Notices
+    secrets: SecretStore
+    administrations: Administrations
     queues: Mapping[str, WakeUpQueue]
     batch: NoticingBatch
     events: EventNotes
@@ -325,7 +354,7 @@ def worker(function: str) -> Worker:
     from jetbridge.aws.orders_table import DynamoOrderRecords
     from jetbridge.aws.queues import SqsWakeUpQueue
     from jetbridge.aws.runtime_table import DynamoRuntime
-    from jetbridge.aws.secrets import PartnerCredentials
+    from jetbridge.aws.secrets import PartnerCredentials, SsmSecretStore
     from jetbridge.aws.settings_table import DynamoStoreSettings
     from jetbridge.batches import BatchWorker
     from jetbridge.observability import CallCounter, worker_logger, worker_metrics
@@ -341,6 +370,11 @@ def worker(function: str) -> Worker:
     for client in (dynamodb, ssm, sqs):
         if client:
             calls.watch(client)
+
+    def watched(client: SNSClient) -> SNSClient:
+        calls.watch(client)
+        return client
+
     runtime = DynamoRuntime(dynamodb, settings["RUNTIME_TABLE"], clock=now)
     events = EventNotes(runtime, clock=now)
     return Worker(
@@ -348,6 +382,9 @@ def worker(function: str) -> Worker:
         DynamoStoreSettings(dynamodb, settings["SETTINGS_TABLE"], clock=now),
         ConnectedPartners(credentials, settings["STAGE"]),
         runtime,
+        LateNotices(lambda: watched(make("sns")), settings.get("NOTICE_TOPIC_ARN", "")),
+        SsmSecretStore(ssm, settings["STAGE"]),
+        OpenAdministrations(settings["STAGE"]),
         {name: SqsWakeUpQueue(sqs, url) for name, url in urls.items() if sqs},
         NoticingBatch(BatchWorker(), events),
         events,
@@ -409,6 +446,8 @@ class Console:
     secrets: SecretStore
     runtime: Runtime
     administrations: Administrations
+    partners: Partners
+    queues: Mapping[str, WakeUpQueue]
     logger: Logger
 
     def ports(self, event: Mapping[str, Any]) -> ConsolePorts:
@@ -429,6 +468,12 @@ class Console:
             "base_url": base_url,
             "owner": f"Jetbridge {self.stage} at {base_url}",
         }
+
+    def note(self, slug: StoreSlug, by: str, what: str, detail: str = "") -> None:
+        """Record what somebody changed, where the use case does not do it itself."""
+        from jetbridge.domain.changes import Change
+
+        self.settings.note_change(slug, Change(now(), by, what, detail))
 
 
 def connection_request(event: Mapping[str, Any]) -> ConnectionRequest:
@@ -475,25 +520,37 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def new_id() -> str:
+    """Make an id: of a job, or of a cause that must not be taken for another."""
+    return secrets.token_hex(8)
+
+
 def console() -> Console:
-    """Join the console: tables, secrets it may write, and the partners' administrations."""
+    """Join the console: tables, queues, secrets it may write, the partners and their administrations."""
+    from aws_lambda_powertools.utilities.parameters import SSMProvider
+
     from jetbridge.aws.clients import client_maker
     from jetbridge.aws.orders_table import DynamoOrderRecords
+    from jetbridge.aws.queues import SqsWakeUpQueue
     from jetbridge.aws.runtime_table import DynamoRuntime
-    from jetbridge.aws.secrets import SsmSecretStore
+    from jetbridge.aws.secrets import PartnerCredentials, SsmSecretStore
     from jetbridge.aws.settings_table import DynamoStoreSettings
     from jetbridge.observability import worker_logger
 
     settings = settings_for("console")
     make = client_maker(whole=True)
     dynamodb: DynamoDBClient = make("dynamodb")
+    sqs: SQSClient = make("sqs")
+    ssm: SSMClient = make("ssm")
     return Console(
         settings["STAGE"],
         settings["PUBLIC_URL"],
         DynamoOrderRecords(dynamodb, settings["ORDERS_TABLE"]),
         DynamoStoreSettings(dynamodb, settings["SETTINGS_TABLE"], clock=now),
-        SsmSecretStore(make("ssm"), settings["STAGE"]),
+        SsmSecretStore(ssm, settings["STAGE"]),
         DynamoRuntime(dynamodb, settings["RUNTIME_TABLE"], clock=now),
         OpenAdministrations(settings["STAGE"]),
+        ConnectedPartners(PartnerCredentials(SSMProvider(boto3_client=ssm), settings["STAGE"]), settings["STAGE"]),
+        {name: SqsWakeUpQueue(sqs, settings[f"{name.upper()}_QUEUE_URL"]) for name in ("order", "tracking", "sweep")},
         worker_logger(),
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "receive_webhook": ("STAGE", "ORDER_QUEUE_URL", "TRACKING_QUEUE_URL", "SWEEP_QUEUE_URL"),
-        "forward_order": ("STAGE", "ORDERS_TABLE", "SETTINGS_TABLE", "RUNTIME_TABLE"),
+        "forward_order": ("STAGE", "ORDERS_TABLE", "SETTINGS_TABLE", "RUNTIME_TABLE", "NOTICE_TOPIC_ARN"),
         "sync_tracking": ("STAGE", "ORDERS_TABLE", "SETTINGS_TABLE", "RUNTIME_TABLE"),
         "push_inventory": ("STAGE", "ORDERS_TABLE", "SETTINGS_TABLE", "RUNTIME_TABLE", "INVENTORY_QUEUE_URL"),
         "sweep_orders": (
@@ -22,11 +22,21 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "ORDERS_TABLE",
             "SETTINGS_TABLE",
             "RUNTIME_TABLE",
+            "NOTICE_TOPIC_ARN",
             "ORDER_QUEUE_URL",
             "TRACKING_QUEUE_URL",
             "SWEEP_QUEUE_URL",
         ),
-        "console": ("STAGE", "PUBLIC_URL", "ORDERS_TABLE", "SETTINGS_TABLE", "RUNTIME_TABLE"),
+        "console": (
+            "STAGE",
+            "PUBLIC_URL",
+            "ORDERS_TABLE",
+            "SETTINGS_TABLE",
+            "RUNTIME_TABLE",
+            "ORDER_QUEUE_URL",
+            "TRACKING_QUEUE_URL",
+            "SWEEP_QUEUE_URL",
+        ),
     }
 )
 """Function folder → its variables. The template gives each function exactly these."""

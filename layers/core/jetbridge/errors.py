@@ -6,6 +6,7 @@ JetbridgeError
 │   ├── SignatureError            nobody we know signed it (an unknown store looks just the same)
 │   ├── MalformedRequestError     signed, but not what the vendor documents
 │   ├── ForeignAddressError       an address in it is not the partner's own: nothing was sent there
+│   ├── NotFoundError             what it names is not there
 │   └── RequestTooLargeError
 ├── PermanentError                repeating cannot help; record it, tell a person
 │   ├── CredentialsRejectedError
@@ -33,6 +34,7 @@ __all__ = [
     "InvalidRequestError",
     "JetbridgeError",
     "MalformedRequestError",
+    "NotFoundError",
     "OutcomeUnknownError",
     "PartnerError",
     "PartnerUnavailableError",
@@ -68,6 +70,10 @@ class MalformedRequestError(InvalidRequestError):
 
 class ForeignAddressError(InvalidRequestError):
     """An address somebody sent us is not the partner's own: no credential goes there."""
+
+
+class NotFoundError(InvalidRequestError):
+    """What the request names is not there."""
 
 
 class RequestTooLargeError(InvalidRequestError):

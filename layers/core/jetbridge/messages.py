@@ -21,6 +21,7 @@ SUBJECTS = frozenset(
         "batch",
         "redaction",
         "data_request",
+        "replay",
         "stock",
     }
 )

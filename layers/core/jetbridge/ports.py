@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date, datetime
 
+    from jetbridge.domain.changes import Change as SettingsChange
     from jetbridge.domain.identifiers import OrderId, StoreSlug
-    from jetbridge.domain.order import Address, Catalogue, JetpackOrder, Order
+    from jetbridge.domain.order import Address, Catalogue, JetpackOrder, Order, SeenAtJetpack
     from jetbridge.domain.record import NextLook, OrderRecord, Parcel, Status
+    from jetbridge.domain.replay import Difference, ReplayJob
+    from jetbridge.domain.rules import Rule, RuleSet
     from jetbridge.domain.ship_options import Method, ShipOptionMapping
     from jetbridge.domain.shipstation import Mark, Resource, ShipStationFulfillment, ShipStationOrder
+    from jetbridge.domain.skus import SkuMapping
     from jetbridge.domain.stock import JetpackStock, ShopifyStock, StockChange
     from jetbridge.domain.store import JetpackConnection, ShipStationConnection, ShopifyConnection, Store
     from jetbridge.domain.timeline import TimelineEvent
@@ -111,6 +115,36 @@ class OrderRecords(Protocol):
     def orders_of_day(self, store: StoreSlug, day: date) -> Iterator[OrderId]:
         """Find the orders created on a day (UTC), finished ones too. Eventually consistent."""
 
+    def snapshots_of_day(
+        self, store: StoreSlug, day: date, *, after: OrderId | None = None
+    ) -> Iterator[tuple[OrderId, Order | None]]:
+        """Read the orders created on a day (UTC) as last kept, in the order of `orders_of_day`. Eventually consistent.
+
+        None stands for a snapshot that is not there, has expired or cannot be read. However many there are, only
+        a hundred are in memory at once.
+
+        Args:
+            store: Whose orders.
+            day: On which they were created.
+            after: An order of that day: those behind it only, so that a reader goes on where it stopped.
+
+        Raises:
+            InvalidRequestError: `after` is no order of that day.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class RuleVersion:
+    """One version of a store's rules, as listed."""
+
+    version: int
+    active: bool
+    shadow: bool = False
+    saved_at: datetime | None = None
+    by: str = ""
+    note: str = ""
+    """What its author said about it."""
+
 
 class StoreSettings(Protocol):
     """SettingsTable."""
@@ -133,11 +167,59 @@ class StoreSettings(Protocol):
     def delete_store(self, slug: StoreSlug) -> None:
         """Take a store off the list and delete its own settings; rules and mappings stay for a reconnect."""
 
+    # -- rules --------------------------------------------------------------------------------------------------
+
+    def rule_versions(self, slug: StoreSlug) -> Sequence[RuleVersion]:
+        """List every version kept, the newest first; the default rules are version 1 of a store without others."""
+
+    def rules(self, slug: StoreSlug, version: int) -> RuleSet | None:
+        """Read one version; None when there is none."""
+
+    def save_rules(self, slug: StoreSlug, rules: Sequence[Rule], change: SettingsChange) -> RuleSet:
+        """Keep rules as the next version. Nothing is decided by it before it is activated; it never changes."""
+
+    def activate_rules(self, slug: StoreSlug, version: int, *, instead_of: int) -> None:
+        """Let a version decide from now on, by one conditional write that moves the settings' version too.
+
+        Raises:
+            InvalidRequestError: There is no such store or version.
+            ConflictError: Another version than `instead_of` is active by now.
+        """
+
+    def shadow_rules(self, slug: StoreSlug, version: int | None) -> None:
+        """Let a version run beside the active one, or none; moves the settings' version.
+
+        Raises:
+            InvalidRequestError: There is no such store or version.
+        """
+
+    # -- mappings -----------------------------------------------------------------------------------------------
+
     def save_ship_option(self, slug: StoreSlug, mapping: ShipOptionMapping) -> None:
         """Write one line of the ship option mapping, then move the version.
 
         In this order, so that an order held meanwhile sees the new version after its own write.
         """
+
+    def delete_ship_option(self, slug: StoreSlug, method: Method) -> None:
+        """Delete one line of the mapping (safe to repeat), then move the version."""
+
+    def save_sku(self, slug: StoreSlug, mapping: SkuMapping) -> None:
+        """Write one line of the SKU map, then move the version."""
+
+    def delete_sku(self, slug: StoreSlug, sku: str) -> None:
+        """Delete one line of the SKU map (safe to repeat), then move the version."""
+
+    def list_methods(self, slug: StoreSlug, methods: Iterable[Method], at: datetime) -> None:
+        """Remember shipping methods that a partner offers, before any order uses them: count 0. Safe to repeat."""
+
+    # -- who changed what ---------------------------------------------------------------------------------------
+
+    def note_change(self, slug: StoreSlug, change: SettingsChange) -> None:
+        """Keep who changed what, for ever."""
+
+    def changes(self, slug: StoreSlug, *, limit: int = 100) -> Sequence[SettingsChange]:
+        """Read the last changes, the newest first."""
 
     def note_method(self, slug: StoreSlug, method: Method, at: datetime) -> None:
         """Count a shipping method that no mapping names, so that it is listed as unmapped; no mapping changes."""
@@ -160,6 +242,30 @@ class Runtime(Protocol):
 
     def last_event(self, store: StoreSlug, partner: str) -> datetime | None:
         """Say when a partner's webhook was last noted; None for never, or not for 30 days."""
+
+    def note_foreign_order(self, store: StoreSlug, key: str, reference: str, at: datetime) -> None:
+        """Remember for 90 days that somebody else has an order at Jetpack (`reference.foreign_keys`)."""
+
+    def foreign_order(self, store: StoreSlug, key: str) -> str | None:
+        """Give the reference of somebody else's order at Jetpack that is remembered under this key."""
+
+    def allow(self, what: str, limit: int, seconds: int) -> bool:
+        """Count one use of `what` and say whether it is among the first `limit` of this window of `seconds`."""
+
+    def save_job(self, job: ReplayJob) -> None:
+        """Keep a job's progress; it expires after 30 days."""
+
+    def job(self, store: StoreSlug, job_id: str) -> ReplayJob | None:
+        """Read a job's progress."""
+
+    def jobs(self, store: StoreSlug) -> Sequence[ReplayJob]:
+        """List a store's jobs, the newest first."""
+
+    def note_difference(self, store: StoreSlug, version: int, difference: Difference, at: datetime) -> None:
+        """Remember that a rule set in the shadow decides otherwise; once an order and version, for 30 days."""
+
+    def differences(self, store: StoreSlug, version: int, *, limit: int = 100) -> Sequence[Difference]:
+        """Read what a rule set in the shadow would have decided otherwise, the latest first."""
 
 
 class WakeUpQueue(Protocol):
@@ -186,6 +292,8 @@ class NewJetpackOrder:
     lines: tuple[tuple[int, str, str, int, str], ...]
     """(1-based external line id, SKU, name, quantity, unit price or empty)"""
     purchased_at: datetime
+    location: str = ""
+    """The fulfillment center that is to ship it (its id at Jetpack); empty: Jetpack chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,10 +392,19 @@ class Warehouse(Protocol):
     def tracking(self, shipment_ids: Sequence[str]) -> Iterator[ParcelTracking]:
         """Read where parcels are, in as few calls as possible (25 a call); unknown ones are left out."""
 
-    def catalogue(self, skus: frozenset[str], ship_options: frozenset[str]) -> Catalogue:
+    def catalogue(self, skus: frozenset[str], ship_options: frozenset[str], *, with_stock: bool = False) -> Catalogue:
         """Tell which of these SKUs and ship option texts Jetpack knows, and which are active.
 
-        What is known and active may be some minutes old; what is missing was asked for just now.
+        What is known and active may be some minutes old; what is missing was asked for just now, but for customs
+        data, whose lack may be a minute old. `with_stock` reads how many units of each SKU can be sold now, too:
+        zero for one that is not known, a minute old at most.
+        """
+
+    def orders_since(self, since: datetime) -> Iterator[SeenAtJetpack]:
+        """Find the orders of every channel inserted at or after `since`, oldest first, every page, cancelled ones too.
+
+        Some from a moment before may be among them, and the list lags behind by a minute: begin that much earlier
+        than the last time ended.
         """
 
     def stock(self) -> Iterator[JetpackStock]:
@@ -315,6 +432,17 @@ class TrackingNumber:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MirroredHold:
+    """A hold of ours as Shopify shows it."""
+
+    reason: str
+    """One of Shopify's (facts/shopify.md section 6): INCORRECT_ADDRESS, HIGH_RISK_OF_FRAUD, OTHER …"""
+    notes: str
+    """Our reason and what would lift it, in plain words; never personal data."""
+    handle: str = "jetbridge"
+
+
 class Shop(Protocol):
     """Shopify, for one store. Any call may raise CredentialsRejectedError, TransientError or UnexpectedAnswerError."""
 
@@ -333,6 +461,42 @@ class Shop(Protocol):
         Raises:
             RejectedByPartnerError: Shopify refused it; nothing was created.
             OutcomeUnknownError: It may have been created.
+        """
+
+    def hold(self, fulfillment_order_id: str, hold: MirroredHold) -> None:
+        """Put a fulfillment order on hold under our handle. One that has our hold already counts as done.
+
+        Raises:
+            RejectedByPartnerError: Shopify refused it; nothing was held.
+            OutcomeUnknownError: It may be held; repeating it is safe.
+        """
+
+    def release_holds(self, fulfillment_order_id: str, hold_ids: Sequence[str]) -> None:
+        """Release these holds of a fulfillment order; ones that are gone count as done. Safe to repeat.
+
+        Raises:
+            RejectedByPartnerError: Shopify refused it; nothing was released.
+            OutcomeUnknownError: They may be released.
+        """
+
+    def add_tags(self, order_id: OrderId, tags: Sequence[str]) -> None:
+        """Put tags on an order, beside those it has; safe to repeat.
+
+        Raises:
+            RejectedByPartnerError: Shopify refused it; nothing was changed.
+            OutcomeUnknownError: It may have been changed.
+        """
+
+    def remove_tags(self, order_id: OrderId, tags: Sequence[str]) -> None:
+        """Take tags off an order; ones it does not have count as done. Raises what `add_tags` does."""
+
+    def set_note(self, order_id: OrderId, note: str) -> None:
+        """Replace an order's note; safe to repeat. Raises what `add_tags` does."""
+
+    def mark_forwarded(self, order_id: OrderId, references: Sequence[str]) -> None:
+        """Write under which references an order is at Jetpack, in a metafield of our app. Safe to repeat.
+
+        Raises what `add_tags` does.
         """
 
     def orders_named(self, name: str) -> tuple[OrderId, ...]:
@@ -481,6 +645,8 @@ class ShopFacts:
     locations: tuple[ShopLocation, ...]
     answered_version: str
     """The API version that answered, which falls forward when the one asked for has ended."""
+    time_zone: str = "UTC"
+    """Its IANA name."""
     claimed_by: str = ""
     """The deployment that forwards this shop's orders, as its app metafield says."""
     clock_ahead_seconds: float = 0.0
@@ -492,6 +658,9 @@ class ShopAdmin(Protocol):
 
     def facts(self) -> ShopFacts:
         """Look at the shop. Scopes that are not granted leave facts out, they do not fail."""
+
+    def shipping_methods(self) -> tuple[str, ...]:
+        """Name every shipping method of the delivery profiles; empty when the scope for it is missing."""
 
     def claim(self, owner: str) -> None:
         """Write into the shop who forwards its orders (app metafield); an empty owner gives it back. Safe to repeat."""
@@ -536,6 +705,12 @@ class WarehouseFacts:
 class WarehouseAdmin(Protocol):
     """Jetpack, for connecting. Any call may raise what `Warehouse`'s may."""
 
+    def ship_options(self) -> tuple[tuple[str, bool], ...]:
+        """List every ship option text and whether it is active."""
+
+    def locations(self) -> tuple[tuple[str, str], ...]:
+        """List the fulfillment centers that may ship for us: (id, name)."""
+
     def facts(self, recent_since: datetime) -> WarehouseFacts:
         """Look at the account."""
 
@@ -565,6 +740,9 @@ class DeskStore:
 
 class DeskAdmin(Protocol):
     """ShipStation, for connecting. Any call may raise what `ShippingDesk`'s may."""
+
+    def services(self) -> tuple[str, ...]:
+        """Name the services of all its carriers."""
 
     def stores(self) -> tuple[DeskStore, ...]:
         """List the account's stores, inactive ones too."""
@@ -609,6 +787,20 @@ class SecretStore(Protocol):
 
     def delete(self, store: StoreSlug, partner: str) -> None:
         """Forget credentials and webhook secrets; what is gone counts as done."""
+
+    def console_tokens(self) -> Mapping[str, str]:
+        """Read the tokens that open the console, by the name of who has it; empty when there are none."""
+
+
+class Notices(Protocol):
+    """Where the people of a store are told of something."""
+
+    def publish(self, store: StoreSlug, subject: str, text: str) -> None:
+        """Tell them, perhaps twice. Never personal data.
+
+        Raises:
+            TransientError: Nobody was told.
+        """
 
 
 class WebhookReader(Protocol):

@@ -5,6 +5,7 @@ boto3 has serializers of its own; importing them costs as much as a client, and 
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from jetbridge.aws.failures import our_errors
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 """A DynamoDB item as the low-level client takes and gives it: attribute name → {type: value}."""
+
+LONGEST_KEY = 900
+"""Bytes of somebody's text that fit into a sort key (1,024 at most) with its prefix; longer ones are hashed."""
 
 
 def attribute(value: Any) -> dict[str, Any]:  # noqa: ANN401, PLR0911 - one return a kind of value
@@ -64,6 +68,12 @@ def item(data: Mapping[str, Any]) -> Item:
 def data_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Read an item as plain data."""
     return {name: value_of(value) for name, value in stored.items()}
+
+
+def key_part(text: str) -> str:
+    """Make the part of a key that stands for somebody's text; the text itself is to be an attribute too."""
+    raw = text.encode("utf-8", "surrogatepass")
+    return text if len(raw) <= LONGEST_KEY else hashlib.sha256(raw).hexdigest()
 
 
 def query(client: DynamoDBClient, **request: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - Query's own parameters

@@ -37,7 +37,7 @@ from jetbridge.domain.order import Order, digest
 from jetbridge.domain.record import NextLook, OrderRecord
 from jetbridge.domain.shipstation import ShipStationOrder
 from jetbridge.domain.timeline import TimelineEvent
-from jetbridge.errors import ConfigurationError, ConflictError, TransientError
+from jetbridge.errors import ConfigurationError, ConflictError, InvalidRequestError, TransientError
 from jetbridge.ports import DueOrder, KeptShipStationOrder
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ SHORT = {
     # its lines
     "line_id": "li",
     "quantity": "q",
+    "components": "co",
     # its parcels
     "shipment_id": "si",
     "units": "u",
@@ -94,6 +95,7 @@ SHORT = {
     "rule": "ru",
     "rules_version": "rv",
     "ship_option": "so",
+    "location": "lo",
 }
 """Names inside STATE's maps: DynamoDB charges a write by the started KB, names included. Others are written in full."""
 
@@ -133,7 +135,7 @@ class DynamoOrderRecords:
         """
         keys = [_key(store, order_id, "STATE") for order_id in dict.fromkeys(order_ids)]
         for some in batched(keys, KEYS_A_CALL, strict=False):
-            yield from self._read_batch(some)
+            yield from map(_record, self._read_batch(some))
 
     def write(self, record: OrderRecord) -> OrderRecord:
         """Write one record if nobody wrote it since.
@@ -162,19 +164,14 @@ class DynamoOrderRecords:
     def keep_snapshot(self, store: StoreSlug, order: Order, at: datetime) -> None:
         """Keep the order as seen at `at`, instead of the one before; it expires 90 days later."""
         # ASCII, because a name cut in the middle of an emoji would otherwise not be written at all.
-        text = json.dumps(plain(order), separators=(",", ":"))
+        text = json.dumps(plain(replace(order, part=None)), separators=(",", ":"))
         snapshot = {"order": zlib.compress(text.encode("ascii")), "at": timestamp(at), "expires_at": _end(at)}
         self._put(_key(store, order.id, "SNAPSHOT") | item(snapshot))
 
     def read_snapshot(self, store: StoreSlug, order_id: OrderId) -> Order | None:
         """Read the order as last kept; None when there is none, it has expired, or another release wrote it."""
         found = self._get(store, order_id, "SNAPSHOT", consistent=True)
-        if found is None or self._expired(found):
-            return None
-        try:
-            return restored(Order, json.loads(zlib.decompress(found["order"])))
-        except (ValueError, zlib.error):
-            return None
+        return self._order(found) if found else None
 
     def note(self, store: StoreSlug, order_id: OrderId, event: TimelineEvent) -> None:
         """Add one entry to the timeline. The same entry again changes nothing; another of the same moment is kept."""
@@ -264,8 +261,30 @@ class DynamoOrderRecords:
 
     def orders_of_day(self, store: StoreSlug, day: date) -> Iterator[OrderId]:
         """Find the orders created on a day (UTC), finished ones too, oldest first. Eventually consistent."""
-        for row in self._query("store_day = :day", "OrdersByDay", day=f"{store}#{day.isoformat()}"):
-            yield _ids(row["pk"])[1]
+        yield from self._of_day(store, day)
+
+    def snapshots_of_day(
+        self, store: StoreSlug, day: date, *, after: OrderId | None = None
+    ) -> Iterator[tuple[OrderId, Order | None]]:
+        """Read the orders created on a day as last kept, a hundred a call, in the order of `orders_of_day`.
+
+        Raises:
+            InvalidRequestError: `after` is no order of that day.
+            TransientError: DynamoDB left keys out again and again; some orders may have been given already.
+        """
+        begin: dict[str, Any] = {}
+        if after is not None:
+            stood = self._get(store, after, "STATE", consistent=False)
+            if stood is None or stood.get("store_day") != _day(store, day):
+                message = f"{after} is no order of {day}"
+                raise InvalidRequestError(message)
+            # The index goes on behind an item that need not be the last of a page, when it is told all its keys.
+            begin["ExclusiveStartKey"] = item({name: stood[name] for name in ("pk", "sk", "store_day", "created_at")})
+        for some in batched(self._of_day(store, day, **begin), KEYS_A_CALL, strict=False):
+            stored = self._read_batch([_key(store, order_id, "SNAPSHOT") for order_id in some])
+            found = {each["pk"]: self._order(each) for each in stored}
+            for order_id in some:
+                yield order_id, found.get(_pk(store, order_id))
 
     # -- DynamoDB -------------------------------------------------------------------------------------------
 
@@ -280,8 +299,14 @@ class DynamoOrderRecords:
         with our_errors():
             self._client.put_item(TableName=self._table, Item=new)
 
-    def _query(self, condition: str, index: str = "", **values: str) -> Iterator[dict[str, Any]]:
-        named = {"IndexName": index} if index else {}
+    def _of_day(self, store: StoreSlug, day: date, **begin: Any) -> Iterator[OrderId]:  # noqa: ANN401 - Query's own
+        rows = self._query("store_day = :day", "OrdersByDay", begin, day=_day(store, day))
+        return (_ids(row["pk"])[1] for row in rows)
+
+    def _query(
+        self, condition: str, index: str = "", begin: dict[str, Any] | None = None, **values: str
+    ) -> Iterator[dict[str, Any]]:
+        named = ({"IndexName": index} if index else {}) | (begin or {})
         return query(
             self._client,
             TableName=self._table,
@@ -290,20 +315,28 @@ class DynamoOrderRecords:
             **named,
         )
 
-    def _read_batch(self, keys: Sequence[Item]) -> Iterator[OrderRecord]:
+    def _read_batch(self, keys: Sequence[Item]) -> Iterator[dict[str, Any]]:
         wanted: list[Any] = list(keys)
         for attempt in range(ROUNDS):
             with our_errors():
                 answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": wanted}})
             for found in answer["Responses"].get(self._table, []):
-                yield _record(data_of(found))
+                yield data_of(found)
             if self._table not in answer["UnprocessedKeys"]:
                 return
             wanted = list(answer["UnprocessedKeys"][self._table]["Keys"])
             if attempt < ROUNDS - 1:
                 self._sleep(0.1 * 2**attempt * (0.5 + self._jitter() / 2))
-        message = f"{len(wanted)} records were left out"
+        message = f"{len(wanted)} items were left out"
         raise TransientError(message, partner="aws", code="UnprocessedKeys")
+
+    def _order(self, found: dict[str, Any]) -> Order | None:
+        if self._expired(found):
+            return None
+        try:
+            return restored(Order, json.loads(zlib.decompress(found["order"])))
+        except (ValueError, zlib.error):
+            return None
 
     def _expired(self, found: dict[str, Any]) -> bool:
         return bool(found["expires_at"] <= self._clock().timestamp())
@@ -334,6 +367,10 @@ def _end(at: datetime) -> int:
     return int((at + KEEP).timestamp())
 
 
+def _day(store: str, day: date) -> str:
+    return f"{store}#{day.isoformat()}"
+
+
 def _state(record: OrderRecord) -> Item:
     state = {name: _renamed(value, SHORT) for name, value in plain(record).items()}
     store, order_id = state.pop("store"), state.pop("order_id")
@@ -342,7 +379,7 @@ def _state(record: OrderRecord) -> Item:
         state["due_shard"] = f"DUE#{shard}#{record.next_look}"
         state["store_status"] = f"{store}#{record.status}"
     if record.created_at is not None:
-        state["store_day"] = f"{store}#{record.created_at.astimezone(UTC).date().isoformat()}"
+        state["store_day"] = _day(store, record.created_at.astimezone(UTC).date())
     return _key(store, order_id, "STATE") | item(state)
 
 

@@ -2,8 +2,9 @@
 
     /jetbridge/{stage}/{store}/{partner}            JSON object of credentials, text → text
     /jetbridge/{stage}/{store}/{partner}/webhook    webhook secrets, one a line: several while one is being replaced
+    /jetbridge/{stage}/console                      JSON object of the console's tokens, name → token
 
-Two parameters, because the intake may read only the second. It also imports this module, so Powertools stays out
+Two of a partner, because the intake may read only the second. It also imports this module, so Powertools stays out
 of it: a `PartnerCredentials` gets its provider from outside.
 """
 
@@ -217,6 +218,16 @@ class SsmSecretStore:
         self._delete(_webhook_parameter(self._stage, store, partner))
         self._delete(_parameter(self._stage, store, partner))
 
+    def console_tokens(self) -> Mapping[str, str]:
+        """Read the tokens that open the console, by the name of who has it; empty when there are none.
+
+        Raises:
+            ConfigurationError: What is stored is no JSON object of texts.
+        """
+        name = console_parameter(self._stage)
+        stored = self._read(name)
+        return {} if stored is None else _credentials(name, stored)
+
     def _read(self, name: str) -> str | None:
         try:
             return self._client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
@@ -251,6 +262,11 @@ def _parameter(stage: str, store: str, partner: str) -> str:
 
 def _webhook_parameter(stage: str, store: str, partner: str) -> str:
     return f"{_parameter(stage, store, partner)}/webhook"
+
+
+def console_parameter(stage: str) -> str:
+    """Name the parameter of the console's tokens."""
+    return f"/jetbridge/{stage}/console"
 
 
 def _absent(error: ClientError) -> bool:

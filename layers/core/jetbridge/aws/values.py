@@ -13,13 +13,17 @@ from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any, NewType, Union, get_args, get_origin, get_type_hints
 
-from jetbridge.domain import holds, identifiers, order, record, shipstation
+from jetbridge.domain import changes, holds, identifiers, order, record, shipstation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 # The domain imports some of its types for the type checker only; here they are wanted at run time.
-_NAMES = {**vars(identifiers), **vars(holds), **vars(order), **vars(record), **vars(shipstation), "datetime": datetime}
+_NAMES = {
+    name: value
+    for module in (changes, holds, identifiers, order, record, shipstation)
+    for name, value in vars(module).items()
+} | {"datetime": datetime}
 
 
 def timestamp(moment: datetime) -> str:

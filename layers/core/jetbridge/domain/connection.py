@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from jetbridge.domain.holds import OWNERS
+from jetbridge.domain.holds import REASONS
 from jetbridge.domain.identifiers import StoreSlug
-from jetbridge.domain.rules import Outcome
+from jetbridge.domain.rules import Forward
 from jetbridge.domain.store import Route, Store
 from jetbridge.errors import (
     ConfigurationError,
@@ -262,11 +262,18 @@ SHOPIFY_SCOPES: Mapping[str, str] = {
     "read_merchant_managed_fulfillment_orders": "see what may be forwarded",
     "write_merchant_managed_fulfillment_orders": "bring tracking numbers back",
     "read_locations": "know where Jetpack ships from",
-    "read_products": "know the SKUs",
+    "read_products": "know the SKUs, and what rules ask of products",
     "read_inventory": "compare the stock",
     "write_inventory": "bring the stock back",
 }
 """Scope → what is impossible without it (facts/shopify.md section 2)."""
+
+SHOPIFY_EXTRAS: Mapping[str, str] = {
+    "write_orders": "set the tags and notes that rules ask for",
+    "read_shipping": "list shipping methods before an order uses them",
+    "read_customers": "ask rules about customer tags",
+}
+"""A shop may do without these, and without what they are for."""
 
 JETPACK_SCOPES: Mapping[str, str] = {
     "orders_read": "see the orders",
@@ -459,57 +466,20 @@ def version_finding(partner: str, asked: str, answered: str, today: date) -> Fin
 
 def rule_finding(store: Store) -> Finding:
     """Say whether any rule forwards at all."""
-    forwarding = [rule.name for rule in store.rules.rules if rule.active and rule.outcome is Outcome.FORWARD]
+    forwarding = [rule.name for rule in store.rules.rules if rule.active and Forward() in rule.then]
     if forwarding:
         return good("rules", f"These rules forward orders: {', '.join(forwarding)}.")
     text = "No active rule forwards orders: all of them are held or excluded."
     return error("no_active_rule", text, "Switch on the rule that forwards orders to Jetpack, or make one.")
 
 
-HOLD_STEPS: Mapping[str, tuple[str, str]] = {
-    "unpaid": ("the customer has not paid", "Wait for the payment, or allow the payment method to forward unpaid."),
-    "fraud_risk": ("Shopify sees a risk of fraud", "Review the order in Shopify; cancel it or accept the risk."),
-    "store_hold": ("it is on hold in the shop", "Release the hold in Shopify or ShipStation."),
-    "rule_hold": ("a rule holds it", "Change the rule, if it should not."),
-    "no_rule_matched": ("no rule says what to do with it", "Switch on a rule that covers these orders."),
-    "unmapped_ship_option": ("its shipping method is not mapped", "Map the method to one of Jetpack's ship options."),
-    "inactive_ship_option": (
-        "its ship option is switched off",
-        "Map the method to an active option, or switch the option on at Jetpack.",
-    ),
-    "unknown_sku": ("Jetpack does not know a SKU", "Create the product at Jetpack, or correct the SKU in Shopify."),
-    "inactive_sku": ("a product is not active at Jetpack", "Activate the product at Jetpack."),
-    "out_of_stock": ("Jetpack has not enough of it", "Send stock to Jetpack, or cancel the line in Shopify."),
-    "invalid_address": ("the address is not complete", "Ask the customer, and correct the address in Shopify."),
-    "customs_data_missing": ("customs data are missing", "Complete the product's customs data at Jetpack."),
-    "jetpack_hold": ("Jetpack holds it", "Answer what Jetpack asks, in its dashboard (Action Required)."),
-    "jetpack_exception": ("Jetpack cannot ship it yet", "See the exception in Jetpack's dashboard; often stock."),
-    "rejected_by_jetpack": (
-        "Jetpack refused it",
-        "Read the reason in the order's record; change the order in Shopify.",
-    ),
-    "already_forwarded_elsewhere": (
-        "somebody else has sent it to Jetpack",
-        "Find the other forwarder and switch it off: Jetpack's own app, or a rule in ShipStation.",
-    ),
-    "cancelled_at_jetpack": ("it was cancelled in Jetpack's dashboard", "Cancel it in Shopify and order it anew."),
-    "cancel_refused": ("it was cancelled too late and ships", "Stop it in Jetpack's dashboard, or let it go."),
-    "edit_refused": ("it was changed too late", "Change it in Jetpack's dashboard, or undo the change in Shopify."),
-    "unidentified_order": (
-        "nobody knows which Shopify order it is",
-        "Look for the order in Shopify; in ShipStation, correct its number.",
-    ),
-    "connection_broken": ("a partner refuses our credentials", "Connect the store again with new credentials."),
-}
-"""Hold reason → what it means to a shop owner, and the next step."""
-
-
 def held_finding(reason: str, count: str, oldest: timedelta) -> Finding:
     """Say how many orders are held for one reason, and who can lift it."""
-    meaning, step = HOLD_STEPS[reason]
-    owner = {"merchant": "you", "customer": "the customer", "jetpack": "Jetpack"}.get(OWNERS[reason], OWNERS[reason])
-    text = f"{count} held because {meaning} ({reason}), the longest for {in_words(oldest)}. Who can lift it: {owner}."
-    return warning("held", text, step)
+    about = REASONS[reason]
+    owner = {"merchant": "you", "customer": "the customer", "jetpack": "Jetpack"}[about.owner]
+    why = f"{about.meaning} ({reason})"
+    text = f"{count} held because {why}, the longest for {in_words(oldest)}. Who can lift it: {owner}."
+    return warning("held", text, about.next_step)
 
 
 def last_webhook_finding(partner: str, at: datetime | None, now: datetime) -> Finding:

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from jetbridge.domain.addresses import problems
+from jetbridge.domain.changes import Ordered, Wish
 from jetbridge.domain.record import UnitState
-from jetbridge.domain.rules import Outcome
-from jetbridge.domain.ship_options import normalized
+from jetbridge.domain.rules import Outcome, Verdict
+from jetbridge.domain.ship_options import mapping_for, normalized
 from jetbridge.domain.shipstation import taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from jetbridge.domain.identifiers import LineId
     from jetbridge.domain.order import Catalogue, FulfillmentOrder, Order
@@ -54,9 +56,11 @@ def fulfillment_order_gate(  # noqa: PLR0911 - one return a fact, in their fixed
         return Gate(UnitState.EXCLUDED, "foreign_location")
     if method != "SHIPPING":
         return Gate(UnitState.HELD, "invalid_address", f"delivery method {method or 'missing'}")
+    if fulfillment_order.mirrors:
+        return PASSED  # held by nobody but us: what caused that is looked at by itself
     if fulfillment_order.holds or fulfillment_order.status == "ON_HOLD":
-        reasons = ", ".join(sorted({hold.reason for hold in fulfillment_order.holds})) or "no reason given"
-        return Gate(UnitState.HELD, "store_hold", reasons)
+        reasons = ", ".join(sorted({each.reason for each in fulfillment_order.holds if not each.ours}))
+        return Gate(UnitState.HELD, "store_hold", reasons or "no reason given")
     if fulfillment_order.status == "SCHEDULED":
         return Gate(UnitState.WAITING, "scheduled", until=fulfillment_order.fulfill_at)
     if "CREATE_FULFILLMENT" not in fulfillment_order.supported_actions:
@@ -99,13 +103,18 @@ def not_imported_gate(order: Order, now: datetime) -> Gate:
     return Gate(UnitState.HELD, "unidentified_order", detail)
 
 
+COMING = frozenset({"PENDING", "AUTHORIZED", "PARTIALLY_PAID"})
+"""Financial states that become paid by themselves, or by the merchant's capture."""
+
+
 def payment_gate(order: Order, store: Store) -> Gate:
-    """Forward only what is paid, or what the store forwards unpaid. An unknown state is not paid."""
+    """Forward only what is paid, or what the store forwards unpaid. An unknown state is not paid, and held."""
     if order.financial_status in store.forward_financial_states:
         return PASSED
     if order.gateways and set(order.gateways) <= store.forward_gateways and order.financial_status == "PENDING":
         return PASSED
-    return Gate(UnitState.WAITING, "unpaid", order.financial_status.lower() or "unknown")
+    detail = order.financial_status.lower() or "no payment state"
+    return Gate(UnitState.WAITING if order.financial_status in COMING else UnitState.HELD, "unpaid", detail)
 
 
 def risk_gate(order: Order, store: Store) -> Gate:
@@ -117,9 +126,18 @@ def risk_gate(order: Order, store: Store) -> Gate:
     return Gate(UnitState.HELD, "fraud_risk", detail)
 
 
-def elsewhere_gate(_order: Order) -> Gate:
-    """Orders another forwarder took (foreign orders seen at Jetpack): filled by the Jetpack sweep."""
-    return PASSED
+def person_gate(ordered: Ordered | None) -> Gate:
+    """Hold what a person holds here."""
+    if ordered is None or ordered.wish is not Wish.HOLD:
+        return PASSED
+    return Gate(UnitState.HELD, "store_hold", f"held by {ordered.by}{f': {ordered.reason}' if ordered.reason else ''}")
+
+
+def elsewhere_gate(reference: str) -> Gate:
+    """Hold what another forwarder took: an order of somebody else's at Jetpack under its number or id."""
+    if not reference:
+        return PASSED
+    return Gate(UnitState.HELD, "already_forwarded_elsewhere", f"Jetpack has it from somebody else as {reference}")
 
 
 def grace_gate(order: Order, store: Store, now: datetime) -> Gate:
@@ -128,59 +146,83 @@ def grace_gate(order: Order, store: Store, now: datetime) -> Gate:
     return PASSED if now >= until else Gate(UnitState.WAITING, "grace", until=until)
 
 
-def address_gate(order: Order) -> Gate:
-    """What Jetpack's create requires of a recipient (facts/shipbob.md section 6); finer checks come with holds."""
-    address = order.shipping_address
-    if address is None:
-        return Gate(UnitState.HELD, "invalid_address", "no shipping address")
-    required = {
-        "name": address.name or address.company,
-        "street": address.address1,
-        "city": address.city,
-        "country": address.country_code,
-    }
-    missing = [name for name, value in required.items() if not value.strip()]
-    if missing:
-        return Gate(UnitState.HELD, "invalid_address", f"missing: {', '.join(missing)}")
-    return PASSED
+def rules_gate(verdict: Verdict) -> Gate:
+    """Do what the rules decided."""
+    said = f"{verdict.rule}{f': {verdict.reason}' if verdict.reason else ''}"
+    match verdict.outcome:
+        case Outcome.FORWARD:
+            return PASSED
+        case Outcome.EXCLUDE:
+            return Gate(UnitState.EXCLUDED, "rule", said)
+        case Outcome.HOLD:
+            return Gate(UnitState.HELD, "rule_hold", said, verdict.until)
+        case Outcome.NO_RULE_MATCHED:
+            return Gate(UnitState.HELD, "no_rule_matched")
 
 
-def blank_sku_gate(order: Order, lines: list[LineId]) -> Gate:
+def later_gate(verdict: Verdict) -> Gate:
+    """Where the lines stand that a rule splits off."""
+    said = f"{verdict.later_rule}{f': {verdict.later_reason}' if verdict.later_reason else ''}"
+    return Gate(UnitState.HELD, "rule_hold", said, verdict.later_until)
+
+
+def address_gate(order: Order, store: Store, ship_option: str) -> Gate:
+    """Hold what no parcel can go to, by this ship option or any (`addresses`)."""
+    limits = next((each for each in store.option_limits if each.ship_option == ship_option), None)
+    phone = (order.shipping_address.phone if order.shipping_address else "") or order.phone
+    wrong = problems(order.shipping_address, phone=phone, limits=limits)
+    return Gate(UnitState.HELD, "invalid_address", "; ".join(wrong)) if wrong else PASSED
+
+
+def blank_sku_gate(order: Order, lines: Iterable[LineId]) -> Gate:
     """Goods without a SKU cannot be named to Jetpack."""
     blank = sum(not order.line(line_id).sku.strip() for line_id in lines)
     return Gate(UnitState.HELD, "unknown_sku", f"{blank} line(s) without a SKU") if blank else PASSED
 
 
-def sku_gate(order: Order, lines: list[LineId], catalogue: Catalogue) -> Gate:
+def sku_gate(skus: Iterable[str], catalogue: Catalogue) -> Gate:
     """An unknown SKU would silently become a new product at Jetpack (facts/shipbob.md section 6)."""
-    skus = sorted({order.line(line_id).sku for line_id in lines})
-    if unknown := [sku for sku in skus if sku not in catalogue.skus]:
+    wanted = sorted(set(skus))
+    if unknown := [sku for sku in wanted if sku not in catalogue.skus]:
         return Gate(UnitState.HELD, "unknown_sku", f"not at Jetpack: {', '.join(unknown)}")
-    if inactive := [sku for sku in skus if not catalogue.skus[sku]]:
+    if inactive := [sku for sku in wanted if not catalogue.skus[sku]]:
         return Gate(UnitState.HELD, "inactive_sku", f"inactive at Jetpack: {', '.join(inactive)}")
     return PASSED
 
 
-def mapping_gate(order: Order, store: Store) -> Gate:
-    """Without an active mapping nothing is sent: Jetpack would ship Standard and say nothing."""
-    mapping = store.ship_options.get(normalized(order.shipping_method))
-    if mapping is None:
-        return Gate(UnitState.HELD, "unmapped_ship_option", normalized(order.shipping_method) or "(none)")
-    if not mapping.active:
-        return Gate(UnitState.HELD, "inactive_ship_option", f"mapping of {mapping.method} is switched off")
+def customs_gate(order: Order, store: Store, skus: Iterable[str], catalogue: Catalogue) -> Gate:
+    """Hold what leaves the country without customs data, if the store says where its parcels start."""
+    country = order.shipping_address.country_code if order.shipping_address else ""
+    if not store.ships_from or country in store.ships_from:
+        return PASSED
+    if missing := sorted(set(skus) & catalogue.without_customs):
+        return Gate(UnitState.HELD, "customs_data_missing", f"no customs data at Jetpack: {', '.join(missing)}")
     return PASSED
 
 
-def ship_option_gate(ship_option: str, catalogue: Catalogue) -> Gate:
+def mapping_gate(order: Order, store: Store, chosen: str) -> Gate:
+    """Without an active mapping, or a rule that chose, nothing is sent: Jetpack would ship Standard and say nothing.
+
+    The detail is the method itself: by it the orders are found that wait for a mapping.
+    """
+    if chosen:
+        return PASSED
+    method = normalized(order.shipping_method)
+    mapping = mapping_for(method, store.ship_options)
+    if mapping is None:
+        return Gate(UnitState.HELD, "unmapped_ship_option", method or NO_METHOD)
+    return PASSED if mapping.active else Gate(UnitState.HELD, "inactive_ship_option", method)
+
+
+NO_METHOD = "(none)"
+"""How an order without a shipping method is shown."""
+
+
+def ship_option_gate(order: Order, ship_option: str, chosen: str, catalogue: Catalogue) -> Gate:
     """An unknown text would silently ship Standard (facts/shipbob.md section 9)."""
     if catalogue.ship_options.get(ship_option):
         return PASSED
-    return Gate(UnitState.HELD, "inactive_ship_option", f"{ship_option} is not active at Jetpack")
-
-
-def stock_gate(_order: Order) -> Gate:
-    """Hold, forward or split by stock: a later choice of the store; today Jetpack itself decides."""
-    return PASSED
+    return Gate(UnitState.HELD, "inactive_ship_option", chosen or normalized(order.shipping_method))
 
 
 def first_stop(gates: Mapping[str, Callable[[], Gate]]) -> tuple[Gate, list[str]]:
@@ -192,16 +234,3 @@ def first_stop(gates: Mapping[str, Callable[[], Gate]]) -> tuple[Gate, list[str]
         if not found.passed:
             return found, trace
     return PASSED, trace
-
-
-def rules_gate(outcome: Outcome, rule: str) -> Gate:
-    """Do what the rules decided."""
-    match outcome:
-        case Outcome.FORWARD:
-            return PASSED
-        case Outcome.EXCLUDE:
-            return Gate(UnitState.EXCLUDED, "rule", rule)
-        case Outcome.HOLD:
-            return Gate(UnitState.HELD, "rule_hold", rule)
-        case Outcome.NO_RULE_MATCHED:
-            return Gate(UnitState.HELD, "no_rule_matched")

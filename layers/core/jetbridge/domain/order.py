@@ -41,6 +41,13 @@ class Line:
     requires_shipping: bool = True
     gift_card: bool = False
     unit_price: str = ""
+    vendor: str = ""
+    product_type: str = ""
+    product_tags: tuple[str, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
+    """What the customer chose or wrote (`customAttributes`), by name."""
+    warehouse_location: str = ""
+    """ShipStation's, on that route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,11 @@ class FulfillmentOrder:
     lines: tuple[FulfillmentOrderLine, ...]
     holds: tuple[FulfillmentHold, ...] = ()
     fulfill_at: datetime | None = None
+
+    @property
+    def mirrors(self) -> tuple[FulfillmentHold, ...]:
+        """The holds on it, if they are all ours."""
+        return self.holds if all(hold.ours for hold in self.holds) else ()
 
     @property
     def closed(self) -> bool:
@@ -118,9 +130,35 @@ class Order:
     phone: str = ""
     tags: tuple[str, ...] = ()
     currency: str = ""
+    """The shop's, in which all amounts here are."""
     total: str = ""
+    subtotal: str = ""
+    shipping_paid: str = ""
+    tax: str = ""
+    amount_paid: str = ""
+    presentment_currency: str = ""
+    """What the customer paid in: the currency of the market."""
+    processed_at: datetime | None = None
+    """When the customer placed it; imported orders are created later."""
+    paid_at: datetime | None = None
+    """ShipStation's payment date, on that route."""
+    ship_by: datetime | None = None
+    """The earliest `fulfillBy` of its fulfillment orders, or ShipStation's `shipByDate`."""
+    total_weight_grams: int = 0
+    note: str = ""
+    """From the buyer or about the order, as the shop keeps it."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Additional details (`customAttributes`), by name."""
+    source: str = ""
+    """`sourceName`: web, pos, shopify_draft_order, or the id of an app."""
+    channel: str = ""
+    """The sales channel's name (`attribution`), else the app's."""
+    discount_codes: tuple[str, ...] = ()
+    customer_tags: tuple[str, ...] = ()
     shipstation: tuple[ShipStationOrder, ...] = ()
     """What ShipStation's book has of it, on that route: one order, or the parts it was split into."""
+    part: ShipStationOrder | None = None
+    """The one of them this is a view of (`as_seen`); never stored."""
 
     def line(self, line_id: LineId) -> Line:
         """Give one line; KeyError when the order has no such line."""
@@ -149,7 +187,7 @@ def content_hash(order: Order) -> str:
     """Hash what the merchant or customer said: not the time of the change, nor what our own writes move."""
     parts = tuple(replace(each, modified_at=order.created_at, status="") for each in order.shipstation)
     said = replace(order, updated_at=order.created_at, fulfillment_orders=(), fulfillments=(), shipstation=parts)
-    return digest(asdict(said))
+    return digest(asdict(replace(said, ship_by=None)))
 
 
 SHIPMENT_STATUSES = frozenset(
@@ -242,3 +280,22 @@ class Catalogue:
 
     skus: dict[str, bool] = field(default_factory=dict)
     ship_options: dict[str, bool] = field(default_factory=dict)
+    sellable: dict[str, int] | None = None
+    """SKU → units that can be sold now (facts/shipbob.md section 12); None: not asked for."""
+    without_customs: frozenset[str] = frozenset()
+    """SKUs whose product lacks a tariff code, a country of origin or a value; nothing of it: not known to lack any."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAtJetpack:
+    """An order in Jetpack's list, whoever forwarded it."""
+
+    reference: str
+    number: str
+    """What people see, as its sender wrote it; need not be unique."""
+    channel_id: str
+    """The channel it came through; empty when Jetpack does not say."""
+    inserted_at: datetime
+    """When Jetpack got it; where Jetpack does not say, the start of what was asked for."""
+    without_customs: frozenset[str] = frozenset()
+    """SKUs whose customs data Jetpack shows to be missing."""

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from jetbridge.domain.accounting import READS_LAG
 from jetbridge.domain.holds import Hold, continued
-from jetbridge.domain.planning import READS_LAG
 from jetbridge.domain.record import Consignment, OrderRecord, Parcel, ParcelState, UnitState, Writer
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -
     """Tell whose units a shipment holds: by SKU, the same SKU on two lines in line order.
 
     Shipments name no line and, for kits, only components (facts/shipbob.md section 7): the one shipment an order
-    ever had, naming nothing we know, holds everything that is left of it.
+    ever had, naming nothing we know, holds everything that is left of it. A bundle of our SKU map counts as sent with
+    the first parcel that holds something of it; the rest of it travels as a late parcel.
     """
     left: Counter[LineId] = Counter()
     for line in consignment.lines:
@@ -93,14 +94,17 @@ def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -
         for line_id, quantity in parcel.units:
             left[line_id] -= quantity
     units: Counter[LineId] = Counter()
+    there: Counter[str] = Counter()
     for sku, quantity in shipment.items:
-        wanted = quantity
-        for line in consignment.lines:
-            taken = min(wanted, left[line.line_id]) if line.sku == sku else 0
-            if taken > 0:
-                units[line.line_id] += taken
-                left[line.line_id] -= taken
-                wanted -= taken
+        there[sku] += quantity
+    for line in consignment.lines:
+        per_unit = line.components or ((line.sku, 1),)
+        begun = max(-(-there[sku] // units_each) for sku, units_each in per_unit)
+        taken = min(begun, left[line.line_id])
+        if taken > 0:
+            units[line.line_id] += taken
+            left[line.line_id] -= taken
+            there.subtract({sku: min(there[sku], taken * units_each) for sku, units_each in per_unit})
     if not units and only:
         return tuple((line_id, quantity) for line_id, quantity in left.items() if quantity > 0)
     return tuple(units.items())
@@ -120,7 +124,7 @@ def _trouble(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Hol
     alive = [shipment for shipment in seen.shipments if not shipment.cancelled]
     if seen.shipments and not alive:
         return continued(Hold("cancelled_at_jetpack", now, "cancelled in Jetpack"), before)
-    if len(alive) < len(seen.shipments) and _units_of(consignment, alive) < consignment.units:
+    if len(alive) < len(seen.shipments) and _units_of(consignment, alive) < consignment.at_jetpack.total():
         return continued(Hold("cancelled_at_jetpack", now, "a part was cancelled in Jetpack"), before)
     if unknown := sorted({each.status for each in alive if not each.known}):
         said = ", ".join(unknown)
@@ -136,21 +140,18 @@ def _trouble(consignment: Consignment, seen: JetpackOrder, now: datetime) -> Hol
 
 def as_meant(consignment: Consignment, seen: JetpackOrder) -> bool:
     """Whether an order at Jetpack holds just what was meant to be sent, by SKU."""
-    wanted: Counter[str] = Counter()
     there: Counter[str] = Counter()
-    for line in consignment.lines:
-        wanted[line.sku] += line.quantity
     for sku, quantity in seen.products:
         there[sku] += quantity
-    return wanted == there
+    return consignment.at_jetpack == there
 
 
 def _units_of(consignment: Consignment, shipments: list[JetpackShipment]) -> int:
-    """Count the units shipments hold; all of them if they name nothing we know, as kits do."""
-    skus = {line.sku for line in consignment.lines}
+    """Count the units shipments hold, as Jetpack does; all of them if they name nothing we know, as kits do."""
+    skus = consignment.at_jetpack
     items = [(sku, quantity) for shipment in shipments for sku, quantity in shipment.items]
     if not any(sku in skus for sku, _ in items):
-        return consignment.units
+        return skus.total()
     return sum(quantity for sku, quantity in items if sku in skus)
 
 

@@ -8,66 +8,65 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from jetbridge.domain.accounting import (
+    READS_LAG,
+    ROUTING_LOOK,
+    Rest,
+    account,
+    consigned,
+    fulfilled_by_us_and_elsewhere,
+    open_remaining,
+    source_hash,
+    unwished,
+)
+from jetbridge.domain.changes import Ordered, Wish
 from jetbridge.domain.gates import (
     PASSED,
     Gate,
     address_gate,
     blank_sku_gate,
+    customs_gate,
     elsewhere_gate,
     first_stop,
-    fulfillment_order_gate,
     grace_gate,
+    later_gate,
     mapping_gate,
-    not_imported_gate,
-    part_gate,
     payment_gate,
+    person_gate,
     risk_gate,
     rules_gate,
     ship_option_gate,
     sku_gate,
-    stock_gate,
 )
-from jetbridge.domain.holds import Hold, continued
+from jetbridge.domain.holds import Hold
 from jetbridge.domain.identifiers import LineId
-from jetbridge.domain.order import Order, address_fields, digest
+from jetbridge.domain.order import Catalogue, JetpackOrder, Order, digest
 from jetbridge.domain.record import (
     ConsignedLine,
     Consignment,
     ConsignmentState,
     Decision,
-    MarkState,
-    NextLook,
     OrderRecord,
     ParcelState,
     UnitState,
-    settled,
 )
 from jetbridge.domain.reference import reference_for
-from jetbridge.domain.rules import evaluate
-from jetbridge.domain.ship_options import normalized
+from jetbridge.domain.rule_evaluation import compiled
+from jetbridge.domain.rules import Verdict
+from jetbridge.domain.ship_options import mapping_for
 from jetbridge.domain.shipstation import as_seen, split_off, taken, units_of
-from jetbridge.domain.store import Route
+from jetbridge.domain.skus import components_of
+from jetbridge.domain.standing import NOTHING_TO_MIRROR, Mirror, Stops, stand
+from jetbridge.domain.store import OutOfStock, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from jetbridge.domain.order import Catalogue, JetpackOrder
     from jetbridge.domain.shipstation import ShipStationOrder
-    from jetbridge.domain.store import Store
-
-ROUTING_LOOK = timedelta(minutes=1)
-"""Fulfillment orders are made by a background job after the order (facts/shopify.md section 6)."""
-
-
-OLD_ROUTING_LOOK = timedelta(minutes=15)
-"""An order that was not routed by then waits for something else; its change is found by the sweep, too."""
-
-READS_LAG = timedelta(minutes=5)
-"""Until then an order we created may not be shown by Jetpack's reads (facts/shipbob.md section 6)."""
 
 
 class Need(StrEnum):
@@ -75,6 +74,7 @@ class Need(StrEnum):
 
     CATALOGUE = "catalogue"
     SHIPMENTS = "shipments"
+    ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,16 @@ class Create:
     sent_hash: str
     shipstation_id: str = ""
     """The ShipStation order it is made from; empty on the direct route."""
+    location: str = ""
+    """The fulfillment center a rule chose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Release our own holds in Shopify, because what they stood for is gone; then the order is read again."""
+
+    holds: tuple[tuple[str, tuple[str, ...]], ...]
+    """(fulfillment order, its holds of ours)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +138,7 @@ class HoldBack:
     release: bool
 
 
-Action = Create | Resolve | Cancel | Edit | HoldBack
+Action = Create | Resolve | Cancel | Edit | HoldBack | Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,159 +151,15 @@ class Plan:
     trace: tuple[str, ...] = ()
     stop: Gate = PASSED
     """Where the units of one ShipStation order stopped; for the plan of the whole order it means nothing."""
-
-
-def route_of(order: Order, record: OrderRecord, store: Store) -> Route:
-    """Say by which book an order goes: the one it was forwarded by, else the first of the store's that shows it."""
-    if record.route:
-        return record.route
-    seen_there = order.shipstation or record.parts  # one that vanished from its lists was there all the same
-    by_shipstation = Route.SHIPSTATION in store.routes and (seen_there or Route.DIRECT not in store.routes)
-    return Route.SHIPSTATION if by_shipstation else Route.DIRECT
-
-
-def source_hash(order: Order) -> str:
-    """Hash what an edit would have to carry to Jetpack besides the units: address and shipping method.
-
-    On the route `shipstation` of the order as its ShipStation order shows it (`as_seen`).
-    """
-    return digest({**address_fields(order), "method": normalized(order.shipping_method)})
-
-
-# -- where every unit is ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    """Units of one line outside consignments that could still be forwarded, and what their gate says."""
-
-    line_id: LineId
-    quantity: int
-    gate: Gate
-    part: str = ""
-    """The ShipStation order that holds them; empty on the direct route."""
-
-
-def _consigned(record: OrderRecord) -> Counter[LineId]:
-    units: Counter[LineId] = Counter()
-    for consignment in record.live:
-        for line in consignment.lines:
-            units[line.line_id] += line.quantity
-    return units
-
-
-def fulfilled_by_us_and_elsewhere(order: Order, record: OrderRecord) -> tuple[Counter[LineId], Counter[LineId]]:
-    """Tell the units Shopify shows as sent apart: our parcels (by fulfillment or tracking number), and the rest."""
-    ids = {parcel.fulfillment_id for parcel in record.parcels} - {""}
-    numbers = {number for parcel in record.parcels for number in (parcel.number, parcel.told)} - {""}
-    ours: Counter[LineId] = Counter()
-    elsewhere: Counter[LineId] = Counter()
-    for fulfillment in order.fulfillments:
-        if fulfillment.counts:
-            mine = fulfillment.id in ids or not numbers.isdisjoint(fulfillment.tracking_numbers)
-            for line_id, quantity in fulfillment.units:
-                (ours if mine else elsewhere)[line_id] += quantity
-    return ours, elsewhere
-
-
-def _account(order: Order, record: OrderRecord, store: Store, now: datetime) -> tuple[Counter[UnitState], list[_Rest]]:
-    """Put every unit outside consignments in exactly one place; what is still open keeps its gate."""
-    consigned = _consigned(record)
-    ours, elsewhere = fulfilled_by_us_and_elsewhere(order, record)
-    places: Counter[UnitState] = Counter()
-    rests: list[_Rest] = []
-    for line in order.lines:
-        left = max(0, line.quantity - consigned[line.id])
-        at_jetpack = max(0, consigned[line.id] - ours[line.id])
-        # Refunds of units long shipped lower the count too: what open fulfillment orders still want is not removed.
-        wanted = max(0, sum(_open_remaining(order, line.id, store)) - at_jetpack)
-        gone = min(line.quantity - line.current_quantity, left - elsewhere[line.id] - wanted)
-        for state, quantity in ((UnitState.ELSEWHERE, elsewhere[line.id]), (UnitState.REMOVED, gone)):
-            taken = max(0, min(left, quantity))
-            places[state] += taken
-            left -= taken
-        if left == 0:
-            continue
-        if order.cancelled_at:
-            places[UnitState.CANCELLED] += left
-        elif order.test and not store.forward_test_orders:
-            rests.append(_Rest(line.id, left, Gate(UnitState.EXCLUDED, "test_order")))
-        elif line.gift_card or not line.requires_shipping:
-            rests.append(_Rest(line.id, left, Gate(UnitState.EXCLUDED, "digital")))
-        else:
-            rests += _open_units(order, line.id, left, at_jetpack, store, now)
-    if route_of(order, record, store) is Route.SHIPSTATION:
-        rests = list(_shared_out(rests, order, record, now))
-    return places, rests
-
-
-def _shared_out(rests: Iterable[_Rest], order: Order, record: OrderRecord, now: datetime) -> Iterator[_Rest]:
-    """Share what Shopify lets go out over the ShipStation orders that hold it: never more than Shopify says.
-
-    What ShipStation holds beyond that was fulfilled or removed meanwhile: it imports the quantities as ordered.
-    """
-    left = {part.id: units_of(part, order) for part in order.shipstation}
-    for consignment in record.live:
-        for line in consignment.lines if consignment.shipstation_id in left else ():
-            left[consignment.shipstation_id][line.line_id] -= line.quantity
-    open_first = sorted(order.shipstation, key=lambda part: part.status == "cancelled")
-    for rest in rests:
-        if not rest.gate.passed:
-            yield rest
-            continue
-        quantity = rest.quantity
-        for part in open_first:
-            if (units := min(quantity, left[part.id][rest.line_id])) > 0:
-                left[part.id][rest.line_id] -= units
-                quantity -= units
-                mark = record.mark(part.id)
-                ours = part.status == "shipped" and mark is not None and mark.state is MarkState.MARKED
-                yield _Rest(rest.line_id, units, PASSED if ours else part_gate(part), part.id)
-        if quantity > 0:
-            yield _Rest(rest.line_id, quantity, not_imported_gate(order, now))
-
-
-def _open_units(  # noqa: PLR0913, PLR0917 - the units, and what their gates look at
-    order: Order, line_id: LineId, left: int, at_jetpack: int, store: Store, now: datetime
-) -> Iterator[_Rest]:
-    """Share the free units of a line out over its open fulfillment orders.
-
-    `at_jetpack` units are still open in Shopify but lie in a consignment: they are taken off first, at our
-    own locations, for only those were ever forwarded.
-    """
-    for fulfillment_order in order.fulfillment_orders:
-        if fulfillment_order.closed:
-            continue
-        gate = fulfillment_order_gate(fulfillment_order, order, store, now)
-        for line in fulfillment_order.lines:
-            if line.line_id != line_id:
-                continue
-            taken = min(at_jetpack, line.remaining) if fulfillment_order.location_id in store.locations else 0
-            at_jetpack -= taken
-            quantity = min(line.remaining - taken, left)
-            if quantity > 0:
-                left -= quantity
-                yield _Rest(line_id, quantity, gate)
-    if left > 0:
-        # No open fulfillment order names these units yet, or the one that did is being replaced.
-        look = ROUTING_LOOK if now - order.created_at < OLD_ROUTING_LOOK else OLD_ROUTING_LOOK
-        yield _Rest(line_id, left, Gate(UnitState.WAITING, "routing", until=now + look))
+    later: tuple[tuple[LineId, Gate], ...] = ()
+    """Where single lines of it stopped, while others went on."""
+    mirror: Mirror = NOTHING_TO_MIRROR
+    """What Shopify shows of our holds, where it should not stay as it is."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What the rules said of the order, or of each ShipStation order of it; empty when they were not asked."""
 
 
 # -- consignments that exist already --------------------------------------------------------------------------
-
-
-def _open_remaining(order: Order, line_id: LineId, store: Store) -> tuple[int, int]:
-    """Count the units of a line that open fulfillment orders still want sent: from our locations, from others."""
-    ours = others = 0
-    for fulfillment_order in order.fulfillment_orders:
-        if not fulfillment_order.closed:
-            units = sum(line.remaining for line in fulfillment_order.lines if line.line_id == line_id)
-            if fulfillment_order.location_id in store.locations:
-                ours += units
-            else:
-                others += units
-    return ours, others
 
 
 def _unwanted(order: Order, record: OrderRecord, store: Store) -> Consignment | None:
@@ -303,14 +169,14 @@ def _unwanted(order: Order, record: OrderRecord, store: Store) -> Consignment | 
     orders alone vanish for a moment whenever they are replaced.
     """
     ours, elsewhere = fulfilled_by_us_and_elsewhere(order, record)
-    at_jetpack = _consigned(record)
+    at_jetpack = consigned(record)
     at_jetpack.subtract(ours)
     unwanted = set()
     current = {line.id: line.current_quantity for line in order.lines}
     for line_id, units in at_jetpack.items():
-        open_here, open_elsewhere = _open_remaining(order, line_id, store)
+        open_here, open_elsewhere = open_remaining(order, line_id, store)
         counted = current.get(line_id, 0) - ours[line_id] - elsewhere[line_id] - open_elsewhere
-        if units > 0 and (order.cancelled_at or (units > counted and units > open_here)):
+        if units > 0 and (order.cancelled_at or unwished(record) or (units > counted and units > open_here)):
             unwanted.add(line_id)
     # The newest consignment goes first: the older one is further on its way.
     for consignment in reversed(record.live):
@@ -363,7 +229,19 @@ def _labelled(order: Order, record: OrderRecord) -> tuple[Consignment, str] | No
 # -- the plan -------------------------------------------------------------------------------------------------
 
 
-def plan(  # noqa: PLR0911, PLR0913 - everything a decision is made from, and nothing else
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Everything that was read for one plan."""
+
+    order: Order
+    store: Store
+    now: datetime
+    catalogue: Catalogue | None
+    shipments: Mapping[int, JetpackOrder | None] | None
+    elsewhere: str | None
+
+
+def plan(  # noqa: PLR0913 - everything a decision is made from, and nothing else
     order: Order,
     record: OrderRecord,
     store: Store,
@@ -371,6 +249,7 @@ def plan(  # noqa: PLR0911, PLR0913 - everything a decision is made from, and no
     *,
     catalogue: Catalogue | None = None,
     shipments: Mapping[int, JetpackOrder | None] | None = None,
+    elsewhere: str | None = None,
 ) -> Plan:
     """Decide what to do about an order.
 
@@ -381,32 +260,37 @@ def plan(  # noqa: PLR0911, PLR0913 - everything a decision is made from, and no
         now: The time of this look.
         catalogue: SKUs and ship options at Jetpack; left out until the plan asks for it.
         shipments: Jetpack's view of the consignments by number; left out until the plan asks for it.
+        elsewhere: Somebody else's reference at Jetpack for this order, or nothing; left out until the plan asks for it.
 
     Returns:
         At most one action, and the record as it stands if that action is not (yet) carried out.
     """
+    return _plan(_Read(order, store, now, catalogue, shipments, elsewhere), record)
+
+
+def _plan(read: _Read, record: OrderRecord) -> Plan:  # noqa: PLR0911 - one return a case, in their fixed order
+    order, store, now = read.order, read.store, read.now
     for consignment in record.live:
         if consignment.cancel_asked and consignment.trouble and consignment.trouble.reason == "cancelled_at_jetpack":
             # We asked for it, and it was seen cancelled since: its units are free again.
-            back = record.with_consignment(cancelled(consignment))
-            return plan(order, back, store, now, catalogue=catalogue, shipments=shipments)
+            return _plan(read, record.with_consignment(cancelled(consignment)))
         if consignment.intent and now < consignment.intent.until:
-            return _stand(record, order, store, now, trace=("an effect is under way",))
+            return _stand(read, record, trace=("an effect is under way",))
         if consignment.intent or consignment.state is ConsignmentState.CREATING:
             action = consignment.intent.action if consignment.intent else "create"
             return Plan(record, Resolve(consignment.n, action), trace=(f"outcome of {action} unknown: look first",))
     record = _still_refused(order, record)
     late, on_hold = _to_take_back(order, record, store), _to_hold_back(order, record, store)
-    if (late or on_hold) and shipments is None:
+    if (late or on_hold) and read.shipments is None:
         return Plan(record, needs=frozenset({Need.SHIPMENTS}))
     if on_hold and not (late and late[1] != "edit_refused"):
         # What is to stand still is stopped before it is edited: it can be edited while it stands.
-        held = _hold_back(order, record, store, now, on_hold, shipments or {}, catalogue)
+        held = _hold_back(read, record, on_hold)
         if held:
             return held
     if late:
-        return _take_back(order, record, store, now, *late, shipments or {}, catalogue)
-    return _forward(order, record, store, now, catalogue)
+        return _take_back(read, record, *late)
+    return _forward(read, record)
 
 
 def _still_refused(order: Order, record: OrderRecord) -> OrderRecord:
@@ -414,7 +298,8 @@ def _still_refused(order: Order, record: OrderRecord) -> OrderRecord:
     for consignment in record.live:
         if consignment.refusal and (
             consignment.complete
-            or consignment.refusal.change != fingerprint(as_seen(order, consignment.shipstation_id))
+            or consignment.refusal.change
+            != fingerprint(as_seen(order, consignment.shipstation_id), record.ordered_by_person)
         ):
             record = record.with_consignment(replace(consignment, refusal=None))
     return record
@@ -431,71 +316,56 @@ def _to_take_back(order: Order, record: OrderRecord, store: Store) -> tuple[Cons
     return None
 
 
-def _take_back(  # noqa: PLR0913, PLR0917 - everything the plan was made from, one return a case
-    order: Order,
-    record: OrderRecord,
-    store: Store,
-    now: datetime,
-    edited: Consignment,
-    refusal: str,
-    why: str,
-    shipments: Mapping[int, JetpackOrder | None],
-    catalogue: Catalogue | None,
-) -> Plan:
+def _take_back(read: _Read, record: OrderRecord, edited: Consignment, refusal: str, why: str) -> Plan:
     """The source no longer wants what was sent: take it back if that is still possible, else ask a person.
 
     There is no order update at Jetpack (facts/shipbob.md section 10); what was not picked is cancelled under an
     intent and, once the cancel was seen, forwarded anew as the next consignment.
     """
-    seen = shipments.get(edited.n)
-    if seen is not None and seen.cancelled and (edited.cancel_asked or order.cancelled_at):
-        # For a cancelled order nothing is sent anew, so whoever cancelled it at Jetpack did what we would have asked.
-        done = record.with_consignment(cancelled(edited))
-        return plan(order, done, store, now, catalogue=catalogue, shipments=shipments)
-    change = fingerprint(as_seen(order, edited.shipstation_id))
+    order, now = read.order, read.now
+    seen = (read.shipments or {}).get(edited.n)
+    if seen is not None and seen.cancelled and (edited.cancel_asked or order.cancelled_at or unwished(record)):
+        # For what nobody wants nothing is sent anew, so whoever cancelled it at Jetpack did what we would have asked.
+        return _plan(read, record.with_consignment(cancelled(edited)))
+    change = fingerprint(as_seen(order, edited.shipstation_id), record.ordered_by_person)
     if seen is None:
         # Reads lag: a young order may not be shown yet, and absence is never evidence.
         young = edited.forwarded_at is not None and now - edited.forwarded_at < READS_LAG
         hold = None if young or not refusal else Hold(refusal, now, f"Jetpack does not show consignment {edited.n}")
         record = record if young or refusal else replace(record, failed=why)
         wake = now + ROUTING_LOOK if young else None
-        return _stand(record, order, store, now, hold=hold, wake=wake, trace=(f"{refusal}: not shown at Jetpack",))
+        return _stand(read, record, hold=hold, wake=wake, trace=(f"{refusal}: not shown at Jetpack",))
     if refusal == "edit_refused" and not edited.parcels and seen.unpicked:
-        return _edit(order, record, store, now, edited, tuple(each.id for each in seen.changeable))
+        return _edit(read, record, edited, tuple(each.id for each in seen.changeable))
     if not edited.parcels and not any(each.picked and not each.cancelled for each in seen.shipments):
-        reason = why or "the source changed"
+        reason = why or ("a person excluded it" if unwished(record) else "the source changed")
         return Plan(record, Cancel(edited.n, refusal, why), trace=(f"{reason}: cancel consignment {edited.n}",))
     if not refusal:
-        return _stand(replace(record, failed=why), order, store, now, trace=(why,))
+        return _stand(read, replace(record, failed=why), trace=(why,))
     hold = Hold(refusal, now, f"consignment {edited.n} was picked or shipped before the change", change)
-    refused = record.with_consignment(replace(edited, refusal=hold))
-    return _after(f"{refusal}: too late at Jetpack", order, refused, store, now, catalogue, shipments)
+    return _after(read, record.with_consignment(replace(edited, refusal=hold)), f"{refusal}: too late at Jetpack")
 
 
-def _after(  # noqa: PLR0913, PLR0917 - everything the plan was made from
-    trace: str,
-    order: Order,
-    record: OrderRecord,
-    store: Store,
-    now: datetime,
-    catalogue: Catalogue | None,
-    shipments: Mapping[int, JetpackOrder | None],
-) -> Plan:
+def _after(read: _Read, record: OrderRecord, trace: str) -> Plan:
     """Go on with the rest of the order, once it is clear that one consignment stays as it is."""
-    planned = plan(order, record, store, now, catalogue=catalogue, shipments=shipments)
+    planned = _plan(read, record)
     return replace(planned, trace=(trace, *planned.trace))
 
 
-def _edit(  # noqa: PLR0913, PLR0917 - everything the plan was made from
-    order: Order, record: OrderRecord, store: Store, now: datetime, edited: Consignment, shipments: tuple[str, ...]
-) -> Plan:
+def _edit(read: _Read, record: OrderRecord, edited: Consignment, shipments: tuple[str, ...]) -> Plan:
     """Change shipments that are not picked yet, if where and how they go now would pass the gates."""
-    view = as_seen(order, edited.shipstation_id)
-    gate, trace = first_stop({"address": lambda: address_gate(view), "ship option": lambda: mapping_gate(view, store)})
+    view, store = as_seen(read.order, edited.shipstation_id), read.store
+    chosen = verdict_on(view, store, read.now).ship_option
+    ship_option = ship_option_for(view, store, chosen)
+    gate, trace = first_stop(
+        {
+            "address": lambda: address_gate(view, store, ship_option),
+            "ship option": lambda: mapping_gate(view, store, chosen),
+        }
+    )
     if not gate.passed:
-        hold = Hold(gate.reason, now, f"the change to consignment {edited.n} cannot be sent: {gate.detail}")
-        return _stand(record, order, store, now, hold=hold, trace=tuple(trace))
-    ship_option = store.ship_options[normalized(view.shipping_method)].ship_option
+        hold = Hold(gate.reason, read.now, f"the change to consignment {edited.n} cannot be sent: {gate.detail}")
+        return _stand(read, record, hold=hold, trace=tuple(trace))
     action = Edit(edited.n, shipments, ship_option, source_hash(view))
     return Plan(record, action, trace=(f"the source changed: edit consignment {edited.n}",))
 
@@ -510,43 +380,37 @@ def _to_hold_back(order: Order, record: OrderRecord, store: Store) -> Consignmen
 
 
 def _held_at_source(order: Order, record: OrderRecord, consignment: Consignment, store: Store) -> bool:
+    if record.ordered_by_person and record.ordered_by_person.wish is Wish.HOLD:
+        return True
     parts = _parts(consignment, order, record)
     if any(part.status == "on_hold" for part in parts):
         return True
     if consignment.shipstation_id and not parts and consignment.held_back:
         return True  # a ShipStation order that cannot be read says nothing
     ours, _ = fulfilled_by_us_and_elsewhere(order, record)
-    at_jetpack = _consigned(record)
+    at_jetpack = consigned(record)
     at_jetpack.subtract(ours)
     held: Counter[LineId] = Counter()
     free: Counter[LineId] = Counter()
     for each in order.fulfillment_orders:
         if not each.closed and each.location_id in store.locations:
-            stopped = each.status == "ON_HOLD" or bool(each.holds)
+            stopped = (each.status == "ON_HOLD" or bool(each.holds)) and not each.mirrors
             for line in each.lines:
                 (held if stopped else free)[line.line_id] += line.remaining
     # Shopify splits what it holds in part: what is free beside it may go.
     return any(held[line.line_id] and at_jetpack[line.line_id] > free[line.line_id] for line in consignment.lines)
 
 
-def _hold_back(  # noqa: PLR0913, PLR0917 - everything the plan was made from
-    order: Order,
-    record: OrderRecord,
-    store: Store,
-    now: datetime,
-    consignment: Consignment,
-    shipments: Mapping[int, JetpackOrder | None],
-    catalogue: Catalogue | None,
-) -> Plan | None:
+def _hold_back(read: _Read, record: OrderRecord, consignment: Consignment) -> Plan | None:
     """Let Jetpack's shipments follow a hold at the source. None: they do already."""
-    seen, n = shipments.get(consignment.n), consignment.n
-    change = fingerprint(as_seen(order, consignment.shipstation_id))
+    order, now = read.order, read.now
+    seen, n = (read.shipments or {}).get(consignment.n), consignment.n
+    change = fingerprint(as_seen(order, consignment.shipstation_id), record.ordered_by_person)
     if seen is None:
         if consignment.forwarded_at is not None and now - consignment.forwarded_at < READS_LAG:
-            trace = ("hold: not shown at Jetpack yet",)
-            return _stand(record, order, store, now, wake=now + ROUTING_LOOK, trace=trace)
+            return _stand(read, record, wake=now + ROUTING_LOOK, trace=("hold: not shown at Jetpack yet",))
         why = f"Jetpack does not show consignment {n}"
-    elif not _held_at_source(order, record, consignment, store):
+    elif not _held_at_source(order, record, consignment, read.store):
         lifted = tuple(each.id for each in seen.changeable)
         return Plan(record, HoldBack(n, lifted, release=True), trace=(f"the source released consignment {n}",))
     else:
@@ -559,7 +423,7 @@ def _hold_back(  # noqa: PLR0913, PLR0917 - everything the plan was made from
             return Plan(record, HoldBack(n, (), release=False), trace=(f"consignment {n} stands at Jetpack already",))
         why = f"on hold at the source, but consignment {n} was picked before"
     refused = record.with_consignment(replace(consignment, refusal=Hold("edit_refused", now, why, change)))
-    return _after("edit_refused: too late at Jetpack", order, refused, store, now, catalogue, shipments)
+    return _after(read, refused, "edit_refused: too late at Jetpack")
 
 
 def cancelled(consignment: Consignment) -> Consignment:
@@ -567,12 +431,13 @@ def cancelled(consignment: Consignment) -> Consignment:
     return replace(consignment, state=ConsignmentState.CANCELLED, intent=None, trouble=None)
 
 
-def fingerprint(order: Order) -> str:
-    """Hash all of the source that a partner can refuse: the same refusal is not asked for twice."""
+def fingerprint(order: Order, ordered: Ordered | None = None) -> str:
+    """Hash all of the source, and of a person's wish, that a partner can refuse: the same is not asked for twice."""
     units = [(line.id, line.sku, line.current_quantity) for line in order.lines]
     parts = [(part.id, part.status) for part in order.shipstation]
-    holds = sorted(hold.id for each in order.fulfillment_orders for hold in each.holds)
-    return digest([source_hash(order), bool(order.cancelled_at), units, parts, holds])
+    holds = sorted(hold.id for each in order.fulfillment_orders for hold in each.holds if not hold.ours)
+    wish = ordered.wish if ordered and ordered.wish is not Wish.FORWARD else ""
+    return digest([source_hash(order), bool(order.cancelled_at), units, parts, holds, wish])
 
 
 def create_hash(order: Order) -> str:
@@ -580,144 +445,192 @@ def create_hash(order: Order) -> str:
     return digest([source_hash(order), [(line.id, line.sku, line.current_quantity) for line in order.lines]])
 
 
-def _forward(order: Order, record: OrderRecord, store: Store, now: datetime, catalogue: Catalogue | None) -> Plan:
-    _, rests = _account(order, record, store, now)
+# -- the way forward ------------------------------------------------------------------------------------------
+
+
+def verdict_on(view: Order, store: Store, now: datetime) -> Verdict:
+    """Ask the store's rules about an order, as the direct route or one of its ShipStation orders shows it."""
+    return compiled(store.rules, store).decide(view, now)
+
+
+def ship_option_for(view: Order, store: Store, chosen: str) -> str:
+    """Give the ship option: what a rule chose, else what the mapping says; empty when neither does."""
+    mapping = mapping_for(view.shipping_method, store.ship_options)
+    return chosen or (mapping.ship_option if mapping else "")
+
+
+def skus_at_jetpack(view: Order, lines: Iterable[LineId], store: Store) -> frozenset[str]:
+    """Name what these lines are at Jetpack, by the SKU map."""
+    named = (view.line(line_id).sku for line_id in lines)
+    return frozenset(sku for own in named for sku, _ in components_of(own, store.sku_map) or ((own, 1),))
+
+
+def _forward(read: _Read, record: OrderRecord) -> Plan:
+    order, store, now = read.order, read.store, read.now
+    _, rests = account(order, record, store, now)
     ready = [rest for rest in rests if rest.gate.passed]
     if not ready:
-        return _stand(record, order, store, now)
-    stops: dict[str, Gate] = {}
+        return _stand(read, record)
+    stops: Stops = {}
     trace: list[str] = []
+    verdicts: list[Verdict] = []
     for part in dict.fromkeys(rest.part for rest in ready):
-        planned = _forward_part(
-            as_seen(order, part), record, store, now, catalogue, [rest for rest in ready if rest.part == part]
-        )
+        planned = _forward_part(read, as_seen(order, part), record, [rest for rest in ready if rest.part == part])
         trace += planned.trace
+        verdicts += planned.verdicts
         if planned.needs or planned.action:
-            return replace(planned, trace=tuple(trace))
-        record, stops[part] = planned.record, planned.stop
+            return replace(planned, trace=tuple(trace), verdicts=tuple(verdicts))
+        record = planned.record
+        stops |= {(part, None): planned.stop} | {(part, line_id): gate for line_id, gate in planned.later}
     rejected = dict(record.rejections)
-    refused = next((rejected[part] for part, gate in stops.items() if gate.reason == "rejected_by_jetpack"), None)
-    return _stand(record, order, store, now, gates=stops, hold=refused, trace=tuple(trace))
-
-
-def _forward_part(  # noqa: PLR0913, PLR0917 - everything the plan was made from
-    order: Order,
-    record: OrderRecord,
-    store: Store,
-    now: datetime,
-    catalogue: Catalogue | None,
-    ready: list[_Rest],
-) -> Plan:
-    """Plan what passed every gate of its own: on the direct route all of it, else one ShipStation order's."""
-    part = ready[0].part
-    rejected = dict(record.rejections).get(part)
-    if rejected and rejected.change == create_hash(order):
-        return Plan(record, trace=("refused as it is",), stop=Gate(UnitState.HELD, rejected.reason, rejected.detail))
-    lines = sorted({rest.line_id for rest in ready})
-    verdict = evaluate(store.rules, order)
-    decision = Decision(verdict.outcome, verdict.rule, verdict.version)
-    gate, trace = first_stop(
-        {
-            "payment": lambda: payment_gate(order, store),
-            "risk": lambda: risk_gate(order, store),
-            "already forwarded elsewhere": lambda: elsewhere_gate(order),
-            "grace": lambda: grace_gate(order, store, now),
-            "rules": lambda: rules_gate(verdict.outcome, verdict.rule),
-            "address": lambda: address_gate(order),
-            "SKU": lambda: blank_sku_gate(order, lines),
-            "ship option": lambda: mapping_gate(order, store),
-        }
+    refused = (rejected.get(part) for (part, _), gate in stops.items() if gate.reason == "rejected_by_jetpack")
+    return replace(
+        _stand(read, record, stops=stops, hold=next(refused, None), trace=tuple(trace)), verdicts=tuple(verdicts)
     )
-    trace = [*trace, *(f"rule {each.rule!r}: {each.why}" for each in verdict.trace)]
+
+
+def _forward_part(read: _Read, view: Order, record: OrderRecord, ready: list[Rest]) -> Plan:
+    """Plan what passed every gate of its own: on the direct route all of it, else one ShipStation order's."""
+    store, now, part = read.store, read.now, ready[0].part
+    verdict = verdict_on(view, store, now)
+    chosen = verdict.ship_option
+    ship_option = ship_option_for(view, store, chosen)
+    decision = Decision(verdict.outcome, verdict.rule, verdict.version)
     record = replace(record, decision=decision)
-    if gate.passed:
-        if catalogue is None:
-            return Plan(record, needs=frozenset({Need.CATALOGUE}))
-        ship_option = store.ship_options[normalized(order.shipping_method)].ship_option
-        gate, more = first_stop(
-            {
-                "SKU at Jetpack": lambda: sku_gate(order, lines, catalogue),
-                "ship option at Jetpack": lambda: ship_option_gate(ship_option, catalogue),
-                "stock": lambda: stock_gate(order),
+    now_lines = sorted({rest.line_id for rest in ready if rest.line_id not in verdict.later})
+    ordered = record.ordered_by_person
+    at_once = ordered is not None and ordered.wish is Wish.FORWARD
+    rejected = dict(record.rejections).get(part)
+    asked_again = rejected is not None and ordered is not None and at_once and ordered.at > rejected.since
+    if rejected and rejected.change == create_hash(view) and not asked_again:
+        stop = Gate(UnitState.HELD, rejected.reason, rejected.detail)
+        return Plan(record, trace=("refused as it is",), stop=stop, verdicts=(verdict,))
+    if at_once:
+        now_lines = sorted({rest.line_id for rest in ready})
+    gate, trace = first_stop(
+        {"person": lambda: person_gate(ordered), "payment": lambda: payment_gate(view, store)}
+        | (
+            {}
+            if at_once
+            else {
+                "risk": lambda: risk_gate(view, store),
+                "grace": lambda: grace_gate(view, store, now),
+                "rules": lambda: rules_gate(verdict),
+                "split": lambda: PASSED if now_lines else later_gate(verdict),
             }
         )
-        trace += more
-        if gate.passed:
-            units: Counter[LineId] = Counter()
-            for rest in ready:
-                units[rest.line_id] += rest.quantity
-            n = max((each.n for each in record.consignments), default=0) + 1
-            action = Create(
-                n,
-                reference_for(record.store, record.order_id, n),
-                tuple(ConsignedLine(line_id, order.line(line_id).sku, units[line_id]) for line_id in lines),
-                ship_option,
-                source_hash(order),
-                part,
-            )
-            record = replace(record, decision=replace(decision, ship_option=ship_option))
-            return Plan(record, action, trace=tuple(trace))
-    return Plan(record, trace=tuple(trace), stop=gate)
+        | {
+            "address": lambda: address_gate(view, store, ship_option),
+            "SKU": lambda: blank_sku_gate(view, now_lines),
+            "ship option": lambda: mapping_gate(view, store, chosen),
+        }
+    )
+    if at_once and ordered:
+        trace = [f"forwarded now by {ordered.by}: risk, grace, rules and stock are passed over", *trace]
+    trace += [f"rule {each.rule!r}: {each.why}" for each in verdict.trace]
+    stood = Plan(record, trace=tuple(trace), stop=gate, verdicts=(verdict,))
+    if not gate.passed:
+        return stood
+    unasked = {Need.CATALOGUE: read.catalogue is None, Need.ELSEWHERE: read.elsewhere is None and not record.live}
+    if any(unasked.values()) or read.catalogue is None:
+        return replace(stood, needs=frozenset(need for need, wanted in unasked.items() if wanted))
+    catalogue, skus = read.catalogue, skus_at_jetpack(view, now_lines, store)
+    units, short = _units_to_send(read, view, record, [rest for rest in ready if rest.line_id in now_lines])
+    gate, more = first_stop(
+        ({} if at_once else {"already forwarded elsewhere": lambda: elsewhere_gate(read.elsewhere or "")})
+        | {
+            "SKU at Jetpack": lambda: sku_gate(skus, catalogue),
+            "customs": lambda: customs_gate(view, store, skus, catalogue),
+            "ship option at Jetpack": lambda: ship_option_gate(view, ship_option, chosen, catalogue),
+            "stock": lambda: _stock_gate(units, short, store),
+        }
+    )
+    later = {rest.line_id: later_gate(verdict) for rest in ready if rest.line_id not in now_lines}
+    stood = replace(stood, trace=(*trace, *more), stop=gate, later=tuple(later.items()))
+    if not gate.passed:
+        return stood
+    if mirrored := _mirrored(view, units):
+        return replace(stood, action=Release(mirrored))
+    action = Create(
+        n := max((each.n for each in record.consignments), default=0) + 1,
+        reference_for(record.store, record.order_id, n),
+        tuple(
+            ConsignedLine(line_id, sku := view.line(line_id).sku, units[line_id], components_of(sku, store.sku_map))
+            for line_id in now_lines
+            if units[line_id]
+        ),
+        ship_option,
+        source_hash(view),
+        part,
+        verdict.location,
+    )
+    decided = replace(decision, ship_option=ship_option, location=verdict.location)
+    return replace(stood, record=replace(record, decision=decided), action=action)
 
 
-def _stand(  # noqa: PLR0913 - what was read, and what was decided about it
+def _mirrored(order: Order, units: Counter[LineId]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Find our own holds on what is to be sent: they have done their work, and Shopify lets nothing out under them."""
+    return tuple(
+        (each.id, tuple(hold.id for hold in each.mirrors))
+        for each in order.fulfillment_orders
+        if not each.closed and each.mirrors and any(units[line.line_id] and line.remaining for line in each.lines)
+    )
+
+
+# -- stock ----------------------------------------------------------------------------------------------------
+
+
+def _units_to_send(
+    read: _Read, view: Order, record: OrderRecord, ready: list[Rest]
+) -> tuple[Counter[LineId], tuple[str, ...]]:
+    """Count the units to send now, and name the SKUs that Jetpack has too few of.
+
+    Only a store that splits by stock sends less than everything. What we sent in the last minutes is not off Jetpack's
+    figures yet.
+    """
+    wanted: Counter[LineId] = Counter()
+    for rest in ready:
+        wanted[rest.line_id] += rest.quantity
+    sellable = read.catalogue.sellable if read.catalogue else None
+    if sellable is None or (record.ordered_by_person and record.ordered_by_person.wish is Wish.FORWARD):
+        return wanted, ()
+    left = Counter(sellable)
+    for consignment in record.live:
+        if consignment.forwarded_at is None or read.now - consignment.forwarded_at < READS_LAG:
+            for line in consignment.lines:
+                left.subtract(dict(line.at_jetpack))
+    there: Counter[LineId] = Counter()
+    short: set[str] = set()
+    for line_id in sorted(wanted):
+        sku = view.line(line_id).sku
+        needs = components_of(sku, read.store.sku_map) or ((sku, 1),)
+        there[line_id] = max(0, min(wanted[line_id], *(left[each] // units for each, units in needs)))
+        left.subtract({each: units * there[line_id] for each, units in needs})
+        if there[line_id] < wanted[line_id]:
+            short.update(each for each, units in needs if left[each] < units)
+    splits = read.store.out_of_stock is OutOfStock.SPLIT
+    return there if splits else wanted, tuple(sorted(short))
+
+
+def _stock_gate(units: Counter[LineId], short: tuple[str, ...], store: Store) -> Gate:
+    """Hold what Jetpack has too few of; a store that splits holds only what is left when nothing can go."""
+    if not short or (store.out_of_stock is OutOfStock.SPLIT and units.total()):
+        return PASSED
+    return Gate(UnitState.HELD, "out_of_stock", f"too few at Jetpack: {', '.join(short)}")
+
+
+# -- standing still -------------------------------------------------------------------------------------------
+
+
+def _stand(  # noqa: PLR0913 - what was decided about it
+    read: _Read,
     record: OrderRecord,
-    order: Order,
-    store: Store,
-    now: datetime,
     *,
-    gates: Mapping[str, Gate] | None = None,
+    stops: Stops | None = None,
     hold: Hold | None = None,
     wake: datetime | None = None,
     trace: tuple[str, ...] = (),
 ) -> Plan:
-    """Write down where everything stands, when nothing is to be done now.
-
-    `gates` is where units stopped that passed every gate of their own, by ShipStation order ("" on the direct
-    route). Without one they wait for something under way elsewhere in the order.
-    """
-    stops = gates or {}
-    places, rests = _account(order, record, store, now)
-    rests = [replace(rest, gate=stops.get(rest.part, PASSED)) if rest.gate.passed else rest for rest in rests]
-    for rest in rests:
-        places[UnitState.WAITING if rest.gate.passed else rest.gate.state] += rest.quantity
-    held = next((rest.gate for rest in rests if rest.gate.state is UnitState.HELD), None)
-    if hold is None and held:
-        hold = Hold(held.reason, now, held.detail)
-    hold = hold or next((each.refusal for each in record.live if each.refusal), None)
-    if hold is None and any(each.held_back for each in record.live):
-        hold = Hold("store_hold", now, "on hold at the source after it was forwarded, and at Jetpack too")
-    shown = held or next((rest.gate for rest in rests if not rest.gate.passed), None)
-    record = replace(
-        record,
-        ordered=max(sum(line.quantity for line in order.lines), 0),
-        others=tuple(sorted((+places).items())),
-        hold=continued(hold, record.hold),
-        reason=(hold.reason if hold else "") or (shown.reason if shown else ""),
-    )
-    return Plan(
-        settled(record, now, looked=NextLook.FORWARD, wake=[wake, *(rest.gate.until for rest in rests)]), trace=trace
-    )
-
-
-def standing(
-    record: OrderRecord, order: Order, store: Store, now: datetime, *, hold: Hold | None = None
-) -> OrderRecord:
-    """Give every unit its place after something was taken back; with `hold`, free units are held by it."""
-    held = Gate(UnitState.HELD, hold.reason, hold.detail) if hold else PASSED
-    gates = dict.fromkeys(("", *(part.id for part in order.shipstation)), held)
-    return _stand(record, order, store, now, gates=gates, hold=hold).record
-
-
-def intended(record: OrderRecord, order: Order, action: Create, store: Store, now: datetime) -> OrderRecord:
-    """Write a consignment down before it is sent: its units leave the others, so that no unit is in two places."""
-    consignment = Consignment(
-        action.n,
-        action.reference,
-        action.lines,
-        ConsignmentState.CREATING,
-        action.sent_hash,
-        shipstation_id=action.shipstation_id,
-    )
-    creating = replace(record.with_consignment(consignment), route=route_of(order, record, store))
-    return _stand(creating, order, store, now).record
+    """Plan to do nothing now."""
+    stood, mirror = stand(record, read.order, read.store, read.now, stops=stops, hold=hold, wake=wake)
+    return Plan(stood, trace=trace, mirror=mirror)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from jetbridge.domain.changes import Ordered
 from jetbridge.domain.holds import Hold
 from jetbridge.domain.identifiers import LineId, OrderId, StoreSlug
 from jetbridge.domain.store import Route
@@ -32,6 +33,9 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     FAILED = "failed"
 
+
+OWED = "+"
+"""Ends `shop_marked` while something is still to be set."""
 
 FINISHED = frozenset({Status.EXCLUDED, Status.DELIVERED, Status.CANCELLED})
 """Nothing of ours is outstanding: the record leaves the indexes. A change at the source brings it back."""
@@ -147,6 +151,13 @@ class ConsignedLine:
     line_id: LineId
     sku: str
     quantity: int
+    components: tuple[tuple[str, int], ...] = ()
+    """(Jetpack's SKU, units of it a unit of ours), when the SKU map says so; empty: the SKU is Jetpack's too."""
+
+    @property
+    def at_jetpack(self) -> tuple[tuple[str, int], ...]:
+        """Its units as Jetpack counts them: (Jetpack's SKU, units of it)."""
+        return tuple((sku, units * self.quantity) for sku, units in self.components or ((self.sku, 1),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +196,14 @@ class Consignment:
         return sum(line.quantity for line in self.lines)
 
     @property
+    def at_jetpack(self) -> Counter[str]:
+        """Its units as Jetpack counts them, by Jetpack's SKU."""
+        units: Counter[str] = Counter()
+        for line in self.lines:
+            units.update(dict(line.at_jetpack))
+        return units
+
+    @property
     def shipped_units(self) -> int:
         """The units of its parcels."""
         return sum(quantity for parcel in self.parcels for _, quantity in parcel.units)
@@ -203,6 +222,8 @@ class Decision:
     rule: str = ""
     rules_version: int = 0
     ship_option: str = ""
+    location: str = ""
+    """The fulfillment center a rule chose; empty: Jetpack chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +259,12 @@ class OrderRecord:
     consignments: tuple[Consignment, ...] = ()
     route: Route | None = None
     """By which book it was forwarded; None until it was, and then for ever."""
+    ordered_by_person: Ordered | None = None
+    """What a person ordered over what the rules say, until it is lifted."""
+    shop_marked: str = ""
+    """Hash of the tags and notes of the rules, and of the forwarded mark, set at the shop last; see `owes_marks`."""
+    told: tuple[str, ...] = ()
+    """Digests of the notices of rules that were sent."""
     ignored: str = ""
     """Which other book showed it, and why that is ignored."""
     parts: tuple[str, ...] = ()
@@ -266,6 +293,11 @@ class OrderRecord:
         untold = [parcel.shipment_id for parcel in self.parcels if parcel.state is ParcelState.FAILED]
         parcels = f"parcel {', '.join(untold)} left Jetpack, but the shop does not take its tracking number"
         return self.failed or self.track_failed or (parcels if untold else "")
+
+    @property
+    def owes_marks(self) -> bool:
+        """Whether tags, notes or notices of the rules are still to be set, though nothing else is to be done."""
+        return self.shop_marked.endswith(OWED)
 
     @property
     def unseen(self) -> bool:
@@ -410,6 +442,7 @@ def _forward_by(record: OrderRecord, now: datetime, wake: Iterable[datetime | No
     intents = [each.intent.until for each in record.live if each.intent]
     intents += [now for each in record.live if each.cancel_asked and each.trouble and not each.intent]
     wakes = [moment for moment in wake if moment]
+    wakes += [now] if record.owes_marks else []
     if not (pending or intents or wakes or record.hold or record.failed):
         return None
     held = record.hold or any(each.trouble for each in record.live)

@@ -15,3 +15,13 @@ def parse_reference(reference: str) -> tuple[str, str, int] | None:
     if store and order_id.isdecimal() and n.isdecimal():
         return store, order_id, int(n)
     return None
+
+
+def foreign_keys(number: str, reference: str) -> tuple[str, ...]:
+    """Say under what an order somebody else created at Jetpack is remembered, and ours is looked for.
+
+    Others use the shop's order number, with or without what shops put around it, or the Shopify order id as their
+    reference.
+    """
+    digits = "".join(each for each in number if each.isdecimal())
+    return tuple(f"{kind}:{text}" for kind, text in (("number", digits), ("reference", reference)) if text)

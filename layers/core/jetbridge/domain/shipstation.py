@@ -23,6 +23,7 @@ class ShipStationLine:
     name: str
     quantity: int
     goods: bool = True
+    warehouse_location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,21 @@ class ShipStationOrder:
     externally_fulfilled: bool = False
     customer_notes: str = ""
     internal_notes: str = ""
+    custom_fields: tuple[str, str, str] = ("", "", "")
+    gift: bool = False
+    gift_message: str = ""
+    source: str = ""
+    """`advancedOptions.source`."""
+    ship_by: datetime | None = None
+    paid_at: datetime | None = None
+    weight_grams: int = 0
+    residential: bool | None = None
+    address_verified: str = ""
+    """ShipStation's word about the address."""
+    assigned_to: str = ""
+    """`userId`."""
+    username: str = ""
+    """`customerUsername`, the buyer id of marketplaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +188,9 @@ def as_seen(order: Order, part_id: str) -> Order:
         shipping_method=part.method or order.shipping_method,
         shipping_address=part.ship_to or order.shipping_address,
         tags=tuple(dict.fromkeys((*order.tags, *part.tags))),
+        paid_at=part.paid_at or order.paid_at,
+        ship_by=part.ship_by or order.ship_by,
+        part=part,
     )
 
 

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from jetbridge.domain.identifiers import StoreSlug
 from jetbridge.domain.rules import DEFAULT_RULES, RuleSet
-from jetbridge.domain.ship_options import Method, ShipOptionMapping
+from jetbridge.domain.ship_options import Method, ShipOptionLimits, ShipOptionMapping
+from jetbridge.domain.skus import SkuMapping
 
 PAID = frozenset({"PAID", "PARTIALLY_REFUNDED"})
 HARMLESS = frozenset({"ACCEPT", "NONE"})
@@ -46,6 +47,16 @@ class Route(StrEnum):
     SHIPSTATION = "shipstation"
 
 
+class OutOfStock(StrEnum):
+    """What happens to an order that Jetpack has too few units for."""
+
+    FORWARD = "forward"
+    """Jetpack gets it all the same and waits for the goods (its exception is shown as a hold)."""
+    HOLD = "hold"
+    SPLIT = "split"
+    """What is there goes now, the rest is held."""
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """One Shopify shop with one Jetpack connection. `version` moves with every change of its settings."""
@@ -68,5 +79,19 @@ class Store:
     routes: frozenset[Route] = frozenset({Route.DIRECT})
     """With both, whichever book shows an order first forwards it; the other is looked at and ignored."""
     shipstation: ShipStationConnection | None = None
+    time_zone: str = "UTC"
+    """The shop's, by its IANA name: what dates in rules mean."""
+    mirror_holds: bool = True
+    """Whether our holds show in Shopify as fulfillment holds; only on the route `direct`."""
+    mark_forwarded: bool = False
+    """Whether a forwarded order gets its references as a metafield in Shopify: a call and an echo an order more."""
+    ships_from: frozenset[str] = frozenset()
+    """Countries that Jetpack ships from for us: what goes elsewhere needs customs data. Empty: not checked here."""
+    out_of_stock: OutOfStock = OutOfStock.FORWARD
+    option_limits: tuple[ShipOptionLimits, ...] = ()
     rules: RuleSet = DEFAULT_RULES
+    shadow: RuleSet | None = None
+    """A rule set that is asked about live orders and decides nothing."""
     ship_options: dict[Method, ShipOptionMapping] = field(default_factory=dict)
+    sku_map: dict[str, SkuMapping] = field(default_factory=dict)
+    """By the shop's SKU. A SKU that is not in it has the same name at Jetpack."""

@@ -18,6 +18,7 @@ from jetbridge.domain.connection import (
     RECENT,
     SHIPSTATION,
     SHOPIFY,
+    SHOPIFY_EXTRAS,
     SHOPIFY_SCOPES,
     TOPICS,
     Finding,
@@ -38,6 +39,7 @@ from jetbridge.domain.connection import (
 from jetbridge.domain.record import ParcelState, Status
 from jetbridge.domain.store import Route
 from jetbridge.errors import ConfigurationError, JetbridgeError
+from jetbridge.use_cases.ship_options import wanted_by_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from jetbridge.domain.holds import Hold
     from jetbridge.domain.identifiers import StoreSlug
     from jetbridge.domain.record import OrderRecord
+    from jetbridge.domain.ship_options import Method
     from jetbridge.domain.store import Store
     from jetbridge.ports import (
         Administrations,
@@ -114,10 +117,7 @@ def check_store(  # noqa: PLR0913 - which store, who we are, and one keyword a p
     for partner in partners:
         check.findings.append(last_webhook_finding(partner, runtime.last_event(slug, partner), check.now))
     check.findings.append(rule_finding(store))
-    if unmapped := settings.unmapped_methods(slug):
-        methods = ", ".join(f"{method or '(none)'} ({seen})" for method, seen in sorted(unmapped.items())[:20])
-        text = f"Orders came with shipping methods that are not mapped: {methods}."
-        check.findings.append(warning("unmapped_methods", text, "Map each of them to one of Jetpack's ship options."))
+    check.findings += unmapped_findings(settings.unmapped_methods(slug))
     check.orders()
     return check.findings
 
@@ -173,7 +173,7 @@ class _Check:
         admin = self.administrations.warehouse(store.jetpack, credentials)
         facts = admin.facts(self.now - RECENT)
         self.findings += warehouse_findings(facts, store.jetpack.channel_id, store.jetpack.api_version, self.now)
-        self.findings += ship_option_findings(active_options(store), facts)
+        self.findings += ship_option_findings(active_options(store), facts, wanted_by_rules(store))
         held = bool(self.secrets.webhook_secrets(store.slug, JETPACK))
         address = webhook_address(self.base_url, JETPACK, store.slug)
         plan = signed_subscription_plan(admin.subscriptions(), address, self.base_url, self.others, secret_held=held)
@@ -391,6 +391,9 @@ def shop_findings(facts: ShopFacts, asked_version: str, now: datetime) -> list[F
     step = "Add them to the app's scopes (Dev Dashboard), release the version, and accept it in the shop."
     found = [good("credentials_accepted", f"Shopify knows us in the shop {facts.name!r}.", SHOPIFY)]
     found += scope_findings(SHOPIFY, granted, SHOPIFY_SCOPES, step)
+    for scope in sorted(SHOPIFY_EXTRAS.keys() - granted):
+        text = f"Shopify does not grant {scope}: we cannot {SHOPIFY_EXTRAS[scope]}."
+        found.append(warning("scopes_missing", text, step, SHOPIFY))
     if "read_all_orders" not in granted:
         text = "Without read_all_orders, orders older than 60 days cannot be read: a late change of one is missed."
         step = "Ask Shopify for read_all_orders if customers change or return orders after two months."
@@ -465,26 +468,44 @@ def writable_channels(facts: WarehouseFacts) -> str:
     return "The token may write through no channel: make a new one in Jetpack's dashboard, as the root user."
 
 
-def ship_option_findings(wanted: Mapping[str, str], facts: WarehouseFacts) -> list[Finding]:
-    """Say whether every ship option orders are mapped to is offered: Jetpack ships Standard for what it does not know.
+def ship_option_findings(
+    wanted: Mapping[str, str], facts: WarehouseFacts, by_rules: Mapping[str, Sequence[str]] | None = None
+) -> list[Finding]:
+    """Say whether every ship option orders are sent by is offered: Jetpack ships Standard for what it does not know.
 
     Args:
         wanted: Shipping method → ship option, of the active mappings.
         facts: The account.
+        by_rules: Ship option → the active rules that set it.
     """
     offered = ", ".join(sorted(text for text, active in facts.ship_options if active)) or "none"
-    if not wanted:
+    if not wanted and not by_rules:
         text = "No shipping method is mapped to a ship option: every order will be held."
         step = f"Map each method the shop offers. Jetpack offers: {offered}."
         return [warning("no_ship_options", text, step, JETPACK)]
     known = dict(facts.ship_options)
+    uses = [(f"The shipping method {method!r} is mapped to", option) for method, option in sorted(wanted.items())]
+    uses += [(f"The rule {rule!r} ships by", option) for option, rules in (by_rules or {}).items() for rule in rules]
     found = []
-    for method, option in sorted(wanted.items()):
+    for used, option in uses:
         if not known.get(option):
             gone = "has switched off" if option in known else "does not know"
-            text = f"The shipping method {method!r} is mapped to {option!r}, which Jetpack {gone}."
-            found.append(error("ship_option_gone", text, f"Map it to one that Jetpack offers: {offered}.", JETPACK))
-    return found or [good("ship_options", "Jetpack offers every ship option that orders are mapped to.", JETPACK)]
+            text = f"{used} {option!r}, which Jetpack {gone}."
+            found.append(error("ship_option_gone", text, f"Use one that Jetpack offers: {offered}.", JETPACK))
+    return found or [good("ship_options", "Jetpack offers every ship option that orders are sent by.", JETPACK)]
+
+
+def unmapped_findings(unmapped: Mapping[Method, int]) -> list[Finding]:
+    """Say which shipping methods orders came with, or may come with, that are not mapped."""
+    found = []
+    if seen := {method: orders for method, orders in unmapped.items() if orders}:
+        methods = ", ".join(f"{method or '(none)'} ({orders})" for method, orders in sorted(seen.items())[:20])
+        text = f"Orders came with shipping methods that are not mapped: {methods}."
+        found.append(warning("unmapped_methods", text, "Map each of them to one of Jetpack's ship options."))
+    if others := len(unmapped) - len(seen):
+        text = f"{others} shipping methods are offered and not mapped; no order has needed one yet."
+        found.append(good("unmapped_methods", text))
+    return found
 
 
 def desk_findings(store_id: str, stores: Sequence[DeskStore], now: datetime) -> list[Finding]:

@@ -7,6 +7,7 @@ they do not tell. Nothing is written while anything is wrong.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,11 @@ from jetbridge.domain.connection import (
     warning,
     webhook_address,
 )
-from jetbridge.domain.ship_options import ShipOptionMapping, normalized
+from jetbridge.domain.ship_options import Method, ShipOptionMapping, clashing, normalized
 from jetbridge.domain.store import JetpackConnection, Route, ShipStationConnection, ShopifyConnection, Store
-from jetbridge.errors import ConfigurationError, ConflictError
+from jetbridge.errors import ConfigurationError, ConflictError, TransientError
+from jetbridge.use_cases.change_store import is_time_zone
+from jetbridge.use_cases.changing import release_held
 from jetbridge.use_cases.check_store import (
     active_options,
     asked,
@@ -43,6 +46,7 @@ from jetbridge.use_cases.check_store import (
     warehouse_findings,
     writable_channels,
 )
+from jetbridge.use_cases.ship_options import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
         ShopLocation,
         StoreSettings,
         Subscription,
+        WakeUpQueue,
         WarehouseAdmin,
         WarehouseFacts,
     )
@@ -81,6 +86,7 @@ def connect_store(  # noqa: PLR0913 - the request, who we are, and one keyword a
     administrations: Administrations,
     clock: Callable[[], datetime],
     new_token: Callable[[], str],
+    sweep_queue: WakeUpQueue | None = None,
 ) -> list[Finding]:
     """Connect a store, or connect it again with what is given anew. Doing it twice changes nothing more.
 
@@ -93,6 +99,8 @@ def connect_store(  # noqa: PLR0913 - the request, who we are, and one keyword a
         administrations: Opens the partners.
         clock: The time.
         new_token: Makes an unguessable text for an address.
+        sweep_queue: Wakes what was held for want of what is mapped now; without it those orders find it by themselves,
+            within a quarter of an hour.
 
     Returns:
         What was found and done, in words. With `connected` among them the store works; else nothing was switched on.
@@ -108,7 +116,7 @@ def connect_store(  # noqa: PLR0913 - the request, who we are, and one keyword a
     shopify = ShopifyConnection(request.shop, f"https://{request.shop}")
     store = known or Store(request.slug, shopify, JetpackConnection())
     connecting = _Connecting(
-        request, known, store, base_url, owner, settings, secrets, administrations, clock(), new_token
+        request, known, store, base_url, owner, settings, secrets, administrations, clock(), new_token, sweep_queue
     )
     connecting.look()
     if not broken(each for each in connecting.findings if each.code not in NOT_OURS):
@@ -143,6 +151,7 @@ class _Connecting:
     administrations: Administrations
     now: datetime
     new_token: Callable[[], str]
+    sweep_queue: WakeUpQueue | None
     findings: list[Finding] = field(default_factory=list)
     credentials: dict[str, dict[str, str]] = field(default_factory=dict)
     signing: list[str] = field(default_factory=list)
@@ -204,6 +213,8 @@ class _Connecting:
         stock, found = _chosen_stock_location(request.stock_location, stock, locations, facts)
         self.findings += found
         self.store = replace(store, locations=locations, stock_location=stock)
+        if known is None and is_time_zone(facts.time_zone):
+            self.store = replace(self.store, time_zone=facts.time_zone)
         given = request.credentials.get(SHOPIFY, {}).get("client_secret", "").strip()
         held = self.secrets.webhook_secrets(store.slug, SHOPIFY)
         self.signing = list(dict.fromkeys([*([given] if given else []), *held]))[:TOKENS_KEPT]
@@ -223,6 +234,7 @@ class _Connecting:
         given: dict[str, str] = {normalized(method): option.strip() for method, option in request.ship_options.items()}
         if given or not active_options(store):
             self.findings += ship_option_findings(given, facts)
+        self.findings += _pattern_findings(given, store)
         self.store = replace(store, jetpack=replace(store.jetpack, channel_id=channel))
 
     def _look_at_desk(self) -> None:
@@ -254,6 +266,7 @@ class _Connecting:
             asked(SHIPSTATION, lambda: self._subscribe_to_desk(token), self.findings)
         if left:
             self._leave_desk(left)
+        self._list_methods()
         text = f"The store {store.slug} is connected to {store.shopify.shop}."
         self.findings.append(good("connected", text))
 
@@ -292,7 +305,32 @@ class _Connecting:
             mapping = ShipOptionMapping(normalized(method), option.strip())
             if saved is None or saved.ship_options.get(mapping.method) != mapping:
                 self.settings.save_ship_option(slug, mapping)
+                self._release(mapping.method)
         return True
+
+    def _release(self, method: Method) -> None:
+        """Wake what waited for a mapping. What the queue does not take now, the orders find by themselves."""
+        if self.sweep_queue:
+            waited_for = [f"{reason}:{method}" for reason in ("unmapped_ship_option", "inactive_ship_option")]
+            with contextlib.suppress(TransientError):
+                release_held(
+                    self.store.slug,
+                    waited_for,
+                    sweep_queue=self.sweep_queue,
+                    clock=lambda: self.now,
+                    new_id=self.now.isoformat,
+                )
+
+    def _list_methods(self) -> None:
+        """List what the partners offer, before an order needs it. What cannot be asked now, the hourly sweep asks."""
+        offered: list[str] = []
+        unheard: list[Finding] = []
+        if self.shop:
+            offered += asked(SHOPIFY, self.shop.shipping_methods, unheard) or ()
+        if self.desk:
+            offered += asked(SHIPSTATION, self.desk.services, unheard) or ()
+        methods = sorted({normalized(each) for each in offered if 0 < len(each.encode("utf-8", "replace")) <= LONGEST})
+        self.settings.list_methods(self.store.slug, [each for each in methods if each], self.now)
 
     def _others(self) -> frozenset[StoreSlug]:
         return frozenset(self.settings.stores()) - {self.store.slug}
@@ -369,6 +407,16 @@ def unsubscribe_all(
 
 
 # -- choosing ------------------------------------------------------------------------------------------------------
+
+
+def _pattern_findings(given: dict[str, str], store: Store) -> list[Finding]:
+    """Say which patterns stand for the same methods: which of them counted would be chance."""
+    mappings = store.ship_options | {Method(key): ShipOptionMapping(Method(key), text) for key, text in given.items()}
+    clash = clashing(mappings.values()) if given else None
+    if clash is None:
+        return []
+    text = f"Some shipping methods would match both {clash[0].method!r} and {clash[1].method!r}."
+    return [error("bad_request", text, "Make one of the patterns narrower.", JETPACK)]
 
 
 def _compliance_finding(base_url: str, slug: StoreSlug) -> Finding:

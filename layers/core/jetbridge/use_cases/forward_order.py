@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,27 +17,35 @@ from jetbridge.domain.planning import (
     HoldBack,
     Need,
     Plan,
+    Release,
     Resolve,
     cancelled,
     create_hash,
     fingerprint,
-    intended,
     plan,
-    standing,
+    ship_option_for,
+    skus_at_jetpack,
+    verdict_on,
 )
-from jetbridge.domain.record import Consignment, ConsignmentState, Intent, NextLook, OrderRecord, UnitState
-from jetbridge.domain.ship_options import normalized
+from jetbridge.domain.record import Consignment, ConsignmentState, Decision, Intent, NextLook, OrderRecord, UnitState
+from jetbridge.domain.reference import foreign_keys
+from jetbridge.domain.ship_options import mapping_for, normalized
 from jetbridge.domain.shipstation import OPEN, as_seen, stand_in_for, stood_in_for
-from jetbridge.domain.store import Route
+from jetbridge.domain.standing import intended, standing
+from jetbridge.domain.store import OutOfStock, Route
 from jetbridge.errors import (
     DuplicateReferenceError,
     OutcomeUnknownError,
     PartnerError,
     RejectedByPartnerError,
+    TransientError,
     UnexpectedAnswerError,
 )
 from jetbridge.ports import NewJetpackOrder
 from jetbridge.use_cases.looking import LOOK_AGAIN, SOURCE_MARGIN, Look, Looked, look_until_written, unchanged
+from jetbridge.use_cases.marking import mark_at_shop, owing_marks
+from jetbridge.use_cases.mirroring import mirror_holds
+from jetbridge.use_cases.shadow import note_shadow
 from jetbridge.use_cases.shipstation_book import ShipStationBook
 
 if TYPE_CHECKING:
@@ -46,11 +54,22 @@ if TYPE_CHECKING:
     from jetbridge.domain.order import Catalogue, JetpackOrder, Order
     from jetbridge.domain.planning import Action
     from jetbridge.domain.record import ConsignedLine
+    from jetbridge.domain.rules import Verdict
     from jetbridge.domain.ship_options import Method
     from jetbridge.domain.shipstation import ShipStationOrder
     from jetbridge.domain.store import Store
     from jetbridge.messages import WakeUp
-    from jetbridge.ports import Change, KeptShipStationOrder, OrderRecords, Partners, Shop, StoreSettings, Warehouse
+    from jetbridge.ports import (
+        Change,
+        KeptShipStationOrder,
+        Notices,
+        OrderRecords,
+        Partners,
+        Runtime,
+        Shop,
+        StoreSettings,
+        Warehouse,
+    )
 
 BY = "forward_order"
 STEPS = 12
@@ -72,6 +91,8 @@ def forward_order(  # noqa: PLR0913 - one keyword a port
     clock: Callable[[], datetime],
     time_left: Callable[[], timedelta],
     jitter: Callable[[], float],
+    runtime: Runtime,
+    notices: Notices,
 ) -> Looked:
     """Look at the order a wake-up names.
 
@@ -84,16 +105,38 @@ def forward_order(  # noqa: PLR0913 - one keyword a port
     """
     return look_until_written(
         lambda: Look(BY, NextLook.FORWARD, wake_up, records, settings, partners, clock, time_left, jitter, clock()),
-        lambda look: _Forwarding(look).run(),
+        lambda look: _Forwarding(look, runtime, notices).run(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was read for the plan besides the source, as far as it was needed."""
+
+    catalogue: Catalogue | None = None
+    shipments: dict[int, JetpackOrder | None] | None = None
+    elsewhere: str | None = None
+
+
+def _after(asked: _Asked, action: Action) -> _Asked:
+    """Forget what an action has changed; Jetpack's reads lag, so what was just held is taken for held in this look."""
+    if not isinstance(action, HoldBack) or action.release or not asked.shipments:
+        return replace(asked, shipments=None)
+    shown = dict(asked.shipments)
+    if order := shown.get(action.n):
+        held = (replace(each, status="OnHold") if each.id in action.shipments else each for each in order.shipments)
+        shown[action.n] = replace(order, shipments=tuple(held))
+    return replace(asked, shipments=shown)
 
 
 class _Forwarding:
     """One look at one order, step by step."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, runtime: Runtime, notices: Notices) -> None:
         self.look = look
         self.records = look.records
+        self.runtime = runtime
+        self.notices = notices
         self.shipstation_read_at: datetime | None = None
 
     def run(self) -> Looked:  # noqa: PLR0911 - one return a way to end early
@@ -274,35 +317,40 @@ class _Forwarding:
     # -- plan and act, until nothing is left to do ---------------------------------------------------------
 
     def _advance(self, store: Store, order: Order, stored: OrderRecord) -> Looked:
-        look = self.look
-        catalogue: Catalogue | None = None
-        shipments: dict[int, JetpackOrder | None] | None = None
+        look, asked = self.look, _Asked()
+        verdicts: tuple[Verdict, ...] = ()
         for _ in range(STEPS):
             record = self._begun(store, order, stored)
-            planned = plan(order, record, store, look.clock(), catalogue=catalogue, shipments=shipments)
+            planned = plan(
+                order,
+                record,
+                store,
+                look.clock(),
+                catalogue=asked.catalogue,
+                shipments=asked.shipments,
+                elsewhere=asked.elsewhere,
+            )
+            verdicts = planned.verdicts or verdicts
             try:
-                warehouse = look.partners.warehouse(store) if planned.needs or planned.action else None
-                if warehouse and Need.SHIPMENTS in planned.needs:
-                    shipments = {
-                        each.n: warehouse.read_order(each.jetpack_order_id)
-                        for each in record.live
-                        if each.jetpack_order_id
-                    }
-                elif warehouse and Need.CATALOGUE in planned.needs:
-                    catalogue = warehouse.catalogue(*_named(order, store))
-                elif warehouse and planned.action:
-                    look.trace += planned.trace
-                    acted = _Act(look, order, store, warehouse).carry_out(planned, planned.action)
+                if planned.needs:
+                    asked = self._ask(planned.needs, asked, store, order, record)
+                    continue
+                look.trace += planned.trace
+                action = planned.action
+                if isinstance(action, Release):
+                    order = self._released(store, order, action)
+                elif action:
+                    planned = replace(planned, record=owing_marks(planned.record, verdicts))
+                    acted = _Act(look, order, store, look.partners.warehouse(store)).carry_out(planned, action)
                     if look.is_put_off or acted.version == stored.version:
                         return look.finish("put_off", acted)
                     if any(each.state is ConsignmentState.CREATING for each in acted.live):
                         return look.finish("looked", acted)
-                    stored, shipments = acted, None
+                    stored, asked = acted, _after(asked, action)
                 else:
-                    look.trace += planned.trace
                     stored = self._stand(planned, stored, order)
                     if not self._settings_moved(store, stored):
-                        return look.finish("looked" if look.did else "unchanged", stored)
+                        return self._at_rest(store, order, stored, planned, verdicts)
                     look.settings.forget(store.slug)
                     store = look.settings.store(store.slug) or store
             except PartnerError as error:
@@ -310,6 +358,44 @@ class _Forwarding:
                 return look.finish("put_off", self.look.write(look.put_off(record, error)))
         message = "the plan goes in circles"
         raise RuntimeError(message)
+
+    def _ask(self, needs: frozenset[Need], asked: _Asked, store: Store, order: Order, record: OrderRecord) -> _Asked:
+        """Read what the plan needs besides the source."""
+        warehouse = self.look.partners.warehouse(store)
+        if Need.SHIPMENTS in needs:
+            shown = {each.n: each.jetpack_order_id for each in record.live if each.jetpack_order_id}
+            asked = replace(asked, shipments={n: warehouse.read_order(there) for n, there in shown.items()})
+        if Need.CATALOGUE in needs:
+            with_stock = store.out_of_stock is not OutOfStock.FORWARD
+            named = _named(order, store, self.look.clock())
+            asked = replace(asked, catalogue=warehouse.catalogue(*named, with_stock=with_stock))
+        if Need.ELSEWHERE in needs:
+            known = (self.runtime.foreign_order(store.slug, key) for key in foreign_keys(order.name, order.id))
+            asked = replace(asked, elsewhere=next(filter(None, known), ""))
+        return asked
+
+    def _at_rest(
+        self, store: Store, order: Order, stored: OrderRecord, planned: Plan, verdicts: tuple[Verdict, ...]
+    ) -> Looked:
+        """Show the shop what was decided, once that is written down. What it refuses does not stop the order."""
+        look = self.look
+        mirror_holds(look, store, planned.mirror)
+        stored = mark_at_shop(look, store, order, stored, verdicts, self.notices)
+        if look.did:
+            note_shadow(store, order, stored, runtime=self.runtime, now=look.clock())
+        return look.finish("looked" if look.did else "unchanged", stored)
+
+    def _released(self, store: Store, order: Order, action: Release) -> Order:
+        """Release our own holds in Shopify, and read what it lets out now."""
+        shop = self.look.partners.shop(store)
+        for fulfillment_order, holds in action.holds:
+            shop.release_holds(fulfillment_order, holds)
+        self.look.did.append("released our hold in Shopify")
+        fresh = shop.read_order(order.id)
+        if fresh is None or any(each.mirrors for each in fresh.fulfillment_orders if not each.closed):
+            message = "Shopify does not show the release yet"
+            raise TransientError(message, partner="shopify")
+        return replace(fresh, shipstation=order.shipstation)
 
     def _begun(self, store: Store, order: Order, stored: OrderRecord) -> OrderRecord:
         parts = tuple(dict.fromkeys((*stored.parts, *(part.id for part in order.shipstation))))
@@ -362,7 +448,7 @@ def _unmapped(order: Order, store: Store | None) -> Iterator[Method]:
     """Name the shipping methods of an order, in either book, that no mapping names."""
     views = [as_seen(order, part.id) for part in order.shipstation] or [order]
     for method in dict.fromkeys(normalized(view.shipping_method) for view in views):
-        if store is None or method not in store.ship_options:
+        if store is None or mapping_for(method, store.ship_options) is None:
             yield method
 
 
@@ -372,12 +458,12 @@ def _closed(stand_in: OrderRecord, why: str) -> OrderRecord:
     return replace(closed, attempts=0, failing_since=None, failed="")
 
 
-def _named(order: Order, store: Store) -> tuple[frozenset[str], frozenset[str]]:
+def _named(order: Order, store: Store, now: datetime) -> tuple[frozenset[str], frozenset[str]]:
     """Name the SKUs and the ship options whose existence at Jetpack has to be known before a create."""
     views = [as_seen(order, part.id) for part in order.shipstation] or [order]
-    mappings = [store.ship_options.get(normalized(view.shipping_method)) for view in views]
-    skus = frozenset(line.sku for line in order.lines if line.sku and line.requires_shipping)
-    return skus, frozenset(mapping.ship_option for mapping in mappings if mapping)
+    options = {ship_option_for(view, store, verdict_on(view, store, now).ship_option) for view in views}
+    shipped = [line.id for line in order.lines if line.sku.strip() and line.requires_shipping]
+    return skus_at_jetpack(order, shipped, store), frozenset(options - {""})
 
 
 class _Act:
@@ -401,6 +487,8 @@ class _Act:
                 return self._edit(record, action)
             case HoldBack():
                 return self._hold_back(record, action)
+            case Release():
+                raise AssertionError  # the shop's, not Jetpack's: carried out before
             case Resolve(n=n, action="cancel"):
                 return self._resolve_cancel(record, n)
             case Resolve(n=n, action="edit" | "hold" | "release"):
@@ -414,19 +502,25 @@ class _Act:
     def _create(self, record: OrderRecord, action: Create) -> OrderRecord:
         look, now = self.look, self.look.clock()
         seen = as_seen(self.order, action.shipstation_id)
-        new = self._payload(seen, action.reference, action.ship_option, action.lines)
+        new = self._payload(seen, action.reference, action.ship_option, action.location, action.lines)
         self.look.records.keep_snapshot(record.store, self.order, look.began)
-        creating = intended(record, self.order, action, self.store, now)
-        intent = Intent("create", BY, look.intent_end(), payload_hash(new), now)
-        creating = creating.with_consignment(replace(creating.consignment(action.n), intent=intent))
+        consignment = Consignment(
+            action.n,
+            action.reference,
+            action.lines,
+            ConsignmentState.CREATING,
+            action.sent_hash,
+            intent=Intent("create", BY, look.intent_end(), payload_hash(new), now),
+            shipstation_id=action.shipstation_id,
+        )
+        creating = intended(record, self.order, consignment, self.store, now)
         creating = replace(creating, looked_at=look.began, seen_hash=content_hash(self.order))
         return self._send(self.look.write(look.settle(creating)), action.n, new, first=True)
 
     def _payload(
-        self, order: Order, reference: str, ship_option: str, lines: tuple[ConsignedLine, ...]
+        self, order: Order, reference: str, ship_option: str, location: str, lines: tuple[ConsignedLine, ...]
     ) -> NewJetpackOrder:
         address = order.shipping_address or Address()
-        names = {line.id: line for line in order.lines}
         return NewJetpackOrder(
             reference,
             order.name,
@@ -434,18 +528,9 @@ class _Act:
             address,
             order.email,
             address.phone or order.phone,
-            tuple(
-                (
-                    number,
-                    line.sku,
-                    names[line.line_id].name,
-                    line.quantity,
-                    # Jetpack's amounts are US dollars (facts/shipbob.md section 6).
-                    names[line.line_id].unit_price if order.currency == "USD" else "",
-                )
-                for number, line in enumerate(lines, 1)
-            ),
+            tuple((number, *line) for number, line in enumerate(_lines_at_jetpack(order, lines), 1)),
             order.created_at,
+            location,
         )
 
     def _send(self, record: OrderRecord, n: int, new: NewJetpackOrder, *, first: bool) -> OrderRecord:
@@ -561,9 +646,10 @@ class _Act:
         """Repeat a create that left no trace: same reference, same payload, from the snapshot it was made of."""
         look = self.look
         sent = look.records.read_snapshot(record.store, record.order_id)
-        ship_option = record.decision.ship_option if record.decision else ""
+        decided = record.decision or Decision("")
         view = as_seen(sent, consignment.shipstation_id) if sent else None
-        new = self._payload(view, consignment.reference, ship_option, consignment.lines) if view else None
+        how = (consignment.reference, decided.ship_option, decided.location)
+        new = self._payload(view, *how, consignment.lines) if view else None
         if new is None or payload_hash(new) != intent.payload_hash:
             return self._give_up(record, consignment.n)
         renewed = replace(consignment, intent=replace(intent, until=look.intent_end()))
@@ -609,7 +695,7 @@ class _Act:
             if not action.refusal:
                 return look.settle(replace(current, failed=action.why))
             view = as_seen(self.order, consignment.shipstation_id)
-            hold = Hold(action.refusal, look.clock(), detail, fingerprint(view))
+            hold = Hold(action.refusal, look.clock(), detail, fingerprint(view, record.ordered_by_person))
             return self._keep_refusal(current, action.n, hold)
 
         return look.merge(record, refused)
@@ -708,7 +794,12 @@ class _Act:
             return look.merge(record, done)
         look.did.append(f"Jetpack refused to {word} {consignment.reference}")
         detail = f"Jetpack would not {word} consignment {n}: {', '.join(sorted(set(refused)))}"
-        hold = Hold("edit_refused", look.clock(), detail, fingerprint(as_seen(self.order, consignment.shipstation_id)))
+        hold = Hold(
+            "edit_refused",
+            look.clock(),
+            detail,
+            fingerprint(as_seen(self.order, consignment.shipstation_id), record.ordered_by_person),
+        )
 
         def kept(current: OrderRecord) -> OrderRecord:
             return self._keep_refusal(self._without_intent(current, n), n, hold)
@@ -722,6 +813,16 @@ class _Act:
 
     def _without_intent(self, record: OrderRecord, n: int) -> OrderRecord:
         return self.look.settle(record.with_consignment(replace(record.consignment(n), intent=None)))
+
+
+def _lines_at_jetpack(order: Order, lines: tuple[ConsignedLine, ...]) -> Iterator[tuple[str, str, int, str]]:
+    """Write units as Jetpack takes them: SKU, name, quantity, unit price."""
+    for line in lines:
+        own = order.line(line.line_id)
+        # Jetpack's amounts are US dollars (facts/shipbob.md section 6); nobody says what a part of a bundle costs.
+        price = own.unit_price if order.currency == "USD" and not line.components else ""
+        for sku, quantity in line.at_jetpack:
+            yield sku, own.name, quantity, price
 
 
 _PAST = {"edit": "edited", "hold": "held", "release": "released"}

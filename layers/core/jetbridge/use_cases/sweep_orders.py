@@ -7,7 +7,10 @@ from datetime import timedelta
 from itertools import batched
 from typing import TYPE_CHECKING
 
+from jetbridge.domain.gates import NO_METHOD
 from jetbridge.domain.record import NextLook, Status
+from jetbridge.domain.reference import foreign_keys, parse_reference
+from jetbridge.domain.ship_options import ANY_TEXT, Method, matches
 from jetbridge.domain.store import Route
 from jetbridge.errors import JetbridgeError
 from jetbridge.messages import WakeUp
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from jetbridge.domain.identifiers import OrderId, StoreSlug
+    from jetbridge.domain.order import SeenAtJetpack
+    from jetbridge.domain.record import OrderRecord
     from jetbridge.domain.shipstation import Resource, ShipStationOrder
     from jetbridge.domain.store import Store
     from jetbridge.ports import DueOrder, OrderRecords, Partners, Runtime, StoreSettings, WakeUpQueue
@@ -32,6 +37,13 @@ SHIPSTATION_CURSOR = "shipstation_changed"
 SHIPSTATION_OVERLAP = timedelta(minutes=75)
 """Its times are Pacific wall time, its windows unreliable at their edges (facts/shipstation.md sections 4 and 7)."""
 
+JETPACK_CURSOR = "jetpack_orders"
+JETPACK_FIRST_LOOK_BACK = timedelta(days=7)
+"""What somebody else forwarded of late must be known before our first sweep forwards the same orders again."""
+
+JETPACK_PAGE = 250
+"""Orders after which a long backlog is not read again (facts/shipbob.md section 4)."""
+
 AT_ONCE = 200
 
 
@@ -43,6 +55,8 @@ class Swept:
     woken: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     """Store → the error that kept it from being swept; its cursor has not moved."""
+    warnings: dict[str, str] = field(default_factory=dict)
+    """Store → what somebody should put right, in words."""
 
 
 def sweep_due(
@@ -203,23 +217,94 @@ def _changed(store: Store, partners: Partners, since: datetime) -> Iterator[Wake
         yield WakeUp(store.slug, "order", order_id, f"changed:{at.isoformat()}", at.timestamp())
 
 
+def sweep_jetpack(
+    *, settings: StoreSettings, partners: Partners, runtime: Runtime, clock: Callable[[], datetime]
+) -> Swept:
+    """Remember the orders that others created at Jetpack since the last sweep: ours of the same name are not sent too.
+
+    The list lags behind by a minute and is read with overlap. An order of ours that went out before its twin was seen
+    is not taken back: nobody knows here which of the two is the wrong one.
+    """
+    swept = Swept("jetpack")
+    slugs = frozenset(settings.stores())
+    for slug in sorted(slugs):
+        store = settings.store(slug)
+        if store is None:
+            continue
+        began = clock()
+        known = runtime.cursor(slug, JETPACK_CURSOR)
+        since = known - OVERLAP if known else began - JETPACK_FIRST_LOOK_BACK
+        try:
+            for seen in batched(partners.warehouse(store).orders_since(since), JETPACK_PAGE, strict=False):
+                for each in seen:
+                    _note_foreign(slug, each, slugs, runtime)
+                # A long backlog can meet the rate limit: what was read is not read again.
+                runtime.save_cursor(slug, JETPACK_CURSOR, min(seen[-1].inserted_at, began))
+        except JetbridgeError as error:
+            swept.failed[slug] = str(error)
+            continue
+        runtime.save_cursor(slug, JETPACK_CURSOR, began)
+    return swept
+
+
+def _note_foreign(slug: StoreSlug, seen: SeenAtJetpack, slugs: frozenset[StoreSlug], runtime: Runtime) -> None:
+    """Remember one order of somebody else's; another store of this deployment may share the account."""
+    ours = parse_reference(seen.reference)
+    if ours and ours[0] in slugs:
+        return
+    # Another deployment of ours has the Shopify order's id in its reference; others often take it as it is.
+    for key in foreign_keys(seen.number, ours[1] if ours else seen.reference):
+        runtime.note_foreign_order(slug, key, seen.reference, seen.inserted_at)
+
+
+WAITED_FOR = frozenset({"grace", "unpaid"})
+"""Reasons for which units wait without being held."""
+
+
 def wake_held(  # noqa: PLR0913 - what to wake, and one keyword a port
     slug: StoreSlug,
-    reason: str,
+    waited_for: str,
     cause: str,
     *,
     records: OrderRecords,
+    settings: StoreSettings,
     order_queue: WakeUpQueue,
     clock: Callable[[], datetime],
 ) -> Swept:
-    """Wake the orders of a store that are held for one reason, because that reason may be gone."""
+    """Wake the orders of a store that are held, or wait, for one reason, because that reason may be gone.
+
+    Args:
+        slug: The store.
+        waited_for: The reason; behind a colon perhaps the shipping method, or the pattern, that was mapped.
+        cause: Why, for the message.
+        records: OrdersTable.
+        settings: SettingsTable.
+        order_queue: Where the orders are woken.
+        clock: The time.
+    """
     swept = Swept("held")
-    held = records.read_many(slug, records.open_orders(slug, Status.HELD))
-    waiting = (record.order_id for record in held if record.hold and record.hold.reason == reason)
-    for order_ids in batched(waiting, AT_ONCE, strict=False):
-        order_queue.send([*_wake(slug, order_ids, cause, clock())])
-        swept.woken += len(order_ids)
+    reason, _, method = waited_for.partition(":")
+    store = settings.store(slug)
+    own_lines = frozenset(store.ship_options) if store else frozenset[Method]()
+    for status in (Status.HELD, Status.WAITING) if reason in WAITED_FOR else (Status.HELD,):
+        found = records.read_many(slug, records.open_orders(slug, status))
+        waiting = (each.order_id for each in found if _waits_for(each, reason, Method(method), own_lines))
+        for order_ids in batched(waiting, AT_ONCE, strict=False):
+            order_queue.send([*_wake(slug, order_ids, cause, clock())])
+            swept.woken += len(order_ids)
     return swept
+
+
+def _waits_for(record: OrderRecord, reason: str, method: Method, own_lines: frozenset[Method]) -> bool:
+    hold = record.hold
+    if hold is None:
+        return record.status is Status.WAITING and record.reason == reason
+    if hold.reason != reason or not method:
+        return hold.reason == reason
+    held_for = Method("" if hold.detail == NO_METHOD else hold.detail)
+    if ANY_TEXT in method:
+        return matches(method, held_for) and held_for not in own_lines  # a method's own line beats every pattern
+    return held_for == method
 
 
 def _wake(slug: StoreSlug, order_ids: Iterable[OrderId], cause: str, now: datetime) -> Iterator[WakeUp]:

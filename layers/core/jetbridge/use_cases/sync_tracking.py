@@ -325,6 +325,8 @@ class _Telling:
         try:
             if earlier := fulfillment_of(parcel, order):
                 return self._renumber(parcel, earlier, instead_of=parcel.told)
+            if not parcel.units and (others_of := self._same_bundle(parcel)):
+                return self._beside(parcel, others_of, order)
             left = still_to_announce(parcel, order, self.store.locations, used, others)
             if not left.parts and not left.known and not left.held and (whole := self._told_by_shipstation(order)):
                 return self._renumber(parcel, whole)
@@ -353,6 +355,23 @@ class _Telling:
             )
         look.did.append(f"announced parcel {number} to the customer")
         return _announced(parcel, fulfillment_id)
+
+    def _same_bundle(self, parcel: Parcel) -> frozenset[str]:
+        """Name the other parcels of a consignment with bundles: this one holds the rest of what was told with them."""
+        for each in self.record.live:
+            shipments = frozenset(one.shipment_id for one in each.parcels)
+            if parcel.shipment_id in shipments and any(line.components for line in each.lines):
+                return shipments - {parcel.shipment_id}
+        return frozenset()
+
+    def _beside(self, parcel: Parcel, others: frozenset[str], order: Order) -> Parcel:
+        """Put a parcel's number beside the one its goods were told with, once the shop shows that."""
+        told = {each.fulfillment_id for each in self.record.parcels if each.shipment_id in others} - {""}
+        fulfillment = next((each for each in order.fulfillments if each.counts and each.id in told), None)
+        if fulfillment:
+            return self._renumber(parcel, fulfillment)
+        self.look.did.append(f"parcel {parcel.shipment_id} waits for the parcel its goods are told with")
+        return replace(parcel, until=self.look.clock() + LOOK_AGAIN)
 
     def _told_by_shipstation(self, order: Order) -> Fulfillment | None:
         """Find the fulfillment ShipStation told of the whole order with: a late parcel's number is put beside."""

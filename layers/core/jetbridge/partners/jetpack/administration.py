@@ -13,7 +13,12 @@ from jetbridge.errors import OutcomeUnknownError, RejectedByPartnerError, Unexpe
 from jetbridge.partners.http import Seams
 from jetbridge.partners.jetpack.api import JETPACK, PAGE_SIZE, JetpackApi
 from jetbridge.partners.jetpack.catalogue import CatalogueReader
-from jetbridge.partners.jetpack.payloads import AccountChannelPayload, ChannelOfOrderPayload, SubscriptionPayload
+from jetbridge.partners.jetpack.payloads import (
+    AccountChannelPayload,
+    CenterPayload,
+    ChannelOfOrderPayload,
+    SubscriptionPayload,
+)
 from jetbridge.partners.jetpack.refusals import complaints_of, harmless
 from jetbridge.partners.reading import parsed
 from jetbridge.ports import Channel, Subscription, WarehouseFacts
@@ -58,6 +63,19 @@ class JetpackAdmin:
         self._api = JetpackApi(connection, token, production=production, seams=seams)
         self._catalogue = CatalogueReader(self._api, (seams or Seams()).clock)
         self._now = now
+
+    def ship_options(self) -> tuple[tuple[str, bool], ...]:
+        """List every ship option text now, and whether it is active."""
+        return tuple(self._catalogue.ship_options())
+
+    def locations(self) -> tuple[tuple[str, str], ...]:
+        """List the fulfillment centers that may ship for us: (id, name)."""
+        rows = self._api.read("/location", [("AccessGranted", "true")]).body
+        if not isinstance(rows, list):
+            raise UnexpectedAnswerError(partner=JETPACK, code="not_a_list")
+        # Whether the filter is obeyed is not relied on: some accounts are shown all of them (facts section 12).
+        centers = [parsed(CenterPayload, row, partner=JETPACK) for row in rows]
+        return tuple((str(each.id), each.name or "") for each in centers if each.ships)
 
     def facts(self, recent_since: datetime) -> WarehouseFacts:
         """Look at the account. Of recent orders the newest thousand are counted, over all channels."""

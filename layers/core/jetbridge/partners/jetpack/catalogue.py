@@ -1,7 +1,7 @@
 """Remembers what Jetpack was seen to know: SKUs and ship options that are there and active.
 
-Only what is good is remembered; what is missing or inactive is asked for each time, so that adding it in the
-dashboard helps the next look (facts/shipbob.md sections 9 and 12).
+Only what is good is remembered for long; what is missing or inactive is asked for each time, so that adding it in
+the dashboard helps the next look (facts/shipbob.md sections 9 and 12).
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from jetbridge.domain.order import Catalogue
 from jetbridge.errors import RejectedByPartnerError
 from jetbridge.partners.jetpack.api import JETPACK, PAGE_SIZE
 from jetbridge.partners.jetpack.payloads import ProductPayload, ShippingMethodPayload
+from jetbridge.partners.jetpack.sellable import SellableStock
 from jetbridge.partners.reading import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from jetbridge.partners.jetpack.api import JetpackApi
+    from jetbridge.partners.jetpack.sellable import Variants
 
 SHIP_OPTIONS_SECONDS = 5 * 60.0
 SKUS_SECONDS = 10 * 60.0
+CUSTOMS_SECONDS = 60.0
+"""How long the lack of customs data is remembered: it stops few orders, and filling them in is to help soon."""
 SKUS_PER_CALL = 50
 
 
@@ -41,13 +45,18 @@ class CatalogueReader:
         self._clock = clock
         self._ship_options: dict[str, ShipOption] = {}
         self._ship_options_until = 0.0
-        self._skus_until: dict[str, float] = {}
+        self._variants: dict[str, tuple[float, Variants]] = {}
+        self._stock = SellableStock(api, clock, self._read_variants)
 
-    def read(self, skus: frozenset[str], ship_options: frozenset[str]) -> Catalogue:
-        """Tell which of these are known, and which are active."""
-        found = self._read_ship_options(ship_options)
+    def read(self, skus: frozenset[str], ship_options: frozenset[str], *, with_stock: bool = False) -> Catalogue:
+        """Tell which of these are known, which are active, and perhaps how many units can be sold."""
+        options = self._read_ship_options(ship_options)
+        found = self._read_variants(skus)
         return Catalogue(
-            skus=self._read_skus(skus), ship_options={name: option.active for name, option in found.items()}
+            skus={sku: _is_active(variants) for sku, variants in found.items()},
+            ship_options={name: option.active for name, option in options.items()},
+            sellable=dict.fromkeys(skus, 0) | self._stock.of(found) if with_stock else None,
+            without_customs=frozenset(sku for sku, variants in found.items() if _lacks_customs(variants)),
         )
 
     def service_level(self, ship_option: str) -> int:
@@ -83,25 +92,42 @@ class CatalogueReader:
         for row in self._api.numbered_pages("/shipping-method"):
             yield parsed(ShippingMethodPayload, row, partner=JETPACK)
 
-    def _read_skus(self, asked: frozenset[str]) -> dict[str, bool]:
+    def _read_variants(self, asked: Collection[str]) -> dict[str, Variants]:
         now = self._clock()
-        found = {sku: True for sku in asked if self._skus_until.get(sku, 0.0) > now}
-        for batch in _batches(sorted(asked - found.keys())):
+        remembered = {sku: self._variants[sku] for sku in asked if sku in self._variants}
+        found = {sku: variants for sku, (until, variants) in remembered.items() if until > now}
+        for batch in _batches(sorted(set(asked) - found.keys())):
             fresh = self._ask_for(batch)
             found |= fresh
-            for sku, active in fresh.items():
-                self._skus_until[sku] = self._clock() + SKUS_SECONDS if active else 0.0
+            for sku, variants in fresh.items():
+                self._variants[sku] = (self._clock() + _remembered_seconds(variants), variants)
         return found
 
-    def _ask_for(self, batch: list[str]) -> dict[str, bool]:
+    def _ask_for(self, batch: list[str]) -> dict[str, Variants]:
         # A comma would end the entry of a list; alone, without `any:`, the value is taken whole.
         wanted = f"any:{','.join(batch)}" if len(batch) > 1 else batch[0]
-        answers: dict[str, bool] = {}
+        answers: dict[str, Variants] = {}
         for row in self._api.cursor_pages("/product", [("SKU", wanted), ("PageSize", str(PAGE_SIZE))]):
             for variant in parsed(ProductPayload, row, partner=JETPACK).variants or ():
                 if variant.sku in batch:  # the filter may answer with more; only the exact SKU counts
-                    answers[variant.sku] = answers.get(variant.sku, False) or variant.is_shippable
+                    answers[variant.sku] = (*answers.get(variant.sku, ()), variant)
         return answers
+
+
+def _is_active(variants: Variants) -> bool:
+    return any(variant.is_shippable for variant in variants)
+
+
+def _lacks_customs(variants: Variants) -> bool:
+    said = {variant.has_customs for variant in variants if variant.is_shippable}
+    return False in said and True not in said
+
+
+def _remembered_seconds(variants: Variants) -> float:
+    if not _is_active(variants):
+        return 0.0
+    # Most shops that sell at home never fill in customs data: they must not pay a call an order for it.
+    return CUSTOMS_SECONDS if _lacks_customs(variants) else SKUS_SECONDS
 
 
 def _batches(skus: list[str]) -> Iterable[list[str]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+import re
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from jetbridge.errors import OutcomeUnknownError, UnexpectedAnswerError
+from jetbridge.errors import OutcomeUnknownError, RejectedByPartnerError, UnexpectedAnswerError
 from jetbridge.partners.http import Seams
 from jetbridge.partners.jetpack.api import JETPACK, JetpackApi
 from jetbridge.partners.jetpack.catalogue import CatalogueReader
@@ -15,6 +16,7 @@ from jetbridge.partners.jetpack.payloads import (
     CancelPayload,
     LevelPayload,
     OrderPayload,
+    SeenOrderPayload,
     ShipmentPayload,
     ShipmentTrackingPayload,
 )
@@ -24,8 +26,9 @@ from jetbridge.ports import Cancellation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
-    from jetbridge.domain.order import Address, Catalogue, JetpackOrder
+    from jetbridge.domain.order import Address, Catalogue, JetpackOrder, SeenAtJetpack
     from jetbridge.domain.stock import JetpackStock
     from jetbridge.domain.store import JetpackConnection
     from jetbridge.ports import Change, NewJetpackOrder, ParcelTracking
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 REFUSED = frozenset({400, 422})
 ABSENT = frozenset({404})
 MOST_TRACKED = 25  # in one call
+CENTER_ID = re.compile(r"[0-9]{1,10}")
+SECOND = timedelta(seconds=1)
 
 
 class JetpackWarehouse:
@@ -71,7 +76,7 @@ class JetpackWarehouse:
 
         Raises:
             DuplicateReferenceError: Jetpack's words speak of an existing reference.
-            RejectedByPartnerError: Refused for another reason; nothing was created.
+            RejectedByPartnerError: Refused for another reason, or its location is no id; nothing was created.
             OutcomeUnknownError: It may have been created.
         """
         answer = self._api.write("/order", _order_body(new), expected=REFUSED)
@@ -178,12 +183,23 @@ class JetpackWarehouse:
                 if found.shipment_id in asked:
                     yield found
 
-    def catalogue(self, skus: frozenset[str], ship_options: frozenset[str]) -> Catalogue:
+    def catalogue(self, skus: frozenset[str], ship_options: frozenset[str], *, with_stock: bool = False) -> Catalogue:
         """Tell which of these SKUs and ship option texts Jetpack knows, and which are active.
 
-        What is known and active may be ten minutes old; what is missing was asked for just now.
+        What is known and active may be ten minutes old; what is missing was asked for just now, but for customs
+        data, whose lack may be a minute old. `with_stock` reads how many units of each SKU can be sold now, too.
         """
-        return self._catalogue.read(skus, ship_options)
+        return self._catalogue.read(skus, ship_options, with_stock=with_stock)
+
+    def orders_since(self, since: datetime) -> Iterator[SeenAtJetpack]:
+        """Find the orders of every channel inserted at or after `since`, oldest first, every page.
+
+        Some from a moment before may be among them: nobody says whether the start itself is included.
+        """
+        start = (since.astimezone(UTC) - SECOND).isoformat()
+        # Oldest first, so that what comes in meanwhile moves no page.
+        for row in self._api.numbered_pages("/order", [("StartDate", start), ("SortOrder", "Oldest")]):
+            yield parsed(SeenOrderPayload, row, partner=JETPACK).to_seen(since)
 
     def stock(self) -> Iterator[JetpackStock]:
         """Read the network's stock, every page; items without a SKU are left out."""
@@ -205,6 +221,7 @@ def _order_body(new: NewJetpackOrder) -> dict[str, object]:
         "shipping_method": new.ship_option,
         "type": "DTC",
         "purchase_date": new.purchased_at.astimezone(UTC).isoformat(),
+        **_location(new.location),
         "recipient": {
             "name": to.name or to.company,
             "email": new.email or None,
@@ -230,6 +247,16 @@ def _order_body(new: NewJetpackOrder) -> dict[str, object]:
             for line_id, sku, name, quantity, price in new.lines
         ],
     }
+
+
+def _location(center_id: str) -> dict[str, int]:
+    if not center_id:
+        return {}
+    # Left out, the order would leave from anywhere; sent as it is, nobody says what becomes of it.
+    if not CENTER_ID.fullmatch(center_id):
+        message = "the location is no id of a fulfillment center"
+        raise RejectedByPartnerError(message, partner=JETPACK, code="no_location")
+    return {"location_id": int(center_id)}
 
 
 def _unit_price(text: str) -> dict[str, float]:

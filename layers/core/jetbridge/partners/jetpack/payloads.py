@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AliasChoices, Field
 
-from jetbridge.domain.order import JetpackOrder, JetpackShipment
+from jetbridge.domain.order import JetpackOrder, JetpackShipment, SeenAtJetpack
 from jetbridge.domain.stock import JetpackStock
 from jetbridge.partners.reading import Payload
 from jetbridge.ports import ParcelTracking
@@ -264,17 +264,61 @@ class ShippingMethodPayload(Payload):
     service_level: ServiceLevelPayload | None = None
 
 
+class InventoryPayload(Payload):
+    """Which stock a variant is taken from."""
+
+    inventory_id: int | None = None
+
+
+class BundlePartPayload(Payload):
+    """What a bundle is packed from."""
+
+    variant_id: int | None = None
+    variant_sku: str | None = None
+    quantity: int | None = None
+
+
+class CustomsPayload(Payload):
+    """What a customs declaration says of a product."""
+
+    tariff_code: str | None = Field(default=None, alias="hs_tariff_code")
+    origin: str | None = Field(default=None, alias="country_code_of_origin")
+    value: object = None
+    """Whole until 2026-01, a decimal since 2026-07; only whether there is one counts."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing that a declaration needs."""
+        return bool((self.tariff_code or "").strip() and (self.origin or "").strip() and self.value)
+
+
 class VariantPayload(Payload):
     """One variant of a product; a bundle is a variant like any other."""
 
+    id: int | None = None
     sku: str | None = None
     status: str | None = None
     is_digital: bool | None = None
+    inventory: InventoryPayload | None = None
+    bundle: tuple[BundlePartPayload, ...] | None = Field(default=None, alias="bundle_definition")
+    customs: CustomsPayload | None = None
 
     @property
     def is_shippable(self) -> bool:
         """Whether an order of it becomes a parcel: nothing leaves the building for what is inactive or digital."""
         return self.status == "Active" and not self.is_digital
+
+    @property
+    def has_customs(self) -> bool | None:
+        """Whether its customs data are complete; None when nobody says, as of a bundle, which may go as its parts."""
+        if self.bundle or "customs" not in self.model_fields_set:
+            return None
+        return self.customs is not None and self.customs.is_complete
+
+    @property
+    def inventory_id(self) -> int | None:
+        """The stock it is taken from."""
+        return self.inventory.inventory_id if self.inventory else None
 
 
 class ProductPayload(Payload):
@@ -299,6 +343,37 @@ class ChannelOfOrderPayload(Payload):
     channel: ChannelPayload | None = None
 
 
+class SeenOrderPayload(Payload):
+    """Of an order of any channel what tells whose it is."""
+
+    id: int
+    reference_id: str | None = None
+    order_number: str | None = None
+    created_date: str | None = None
+    channel: ChannelPayload | None = None
+
+    def to_seen(self, since: datetime) -> SeenAtJetpack:
+        """Translate; an order that does not say when it came came at the earliest moment asked for."""
+        channel_id = str(self.channel.id or "") if self.channel else ""
+        at = _time(self.created_date) or since
+        return SeenAtJetpack(self.reference_id or "", self.order_number or "", channel_id, at)
+
+
+class CenterPayload(Payload):
+    """One of the fulfillment centers."""
+
+    id: int
+    name: str | None = None
+    is_active: bool | None = None
+    is_shipping_enabled: bool | None = None
+    access_granted: bool | None = None
+
+    @property
+    def ships(self) -> bool:
+        """Whether it may ship for this account."""
+        return bool(self.is_active and self.is_shipping_enabled and self.access_granted)
+
+
 class SubscriptionPayload(Payload):
     """One webhook subscription; `secret` is shown when it is made, `enabled` in lists."""
 
@@ -312,6 +387,7 @@ class SubscriptionPayload(Payload):
 class LevelPayload(Payload):
     """The network's stock of one inventory item; a missing figure counts as none."""
 
+    inventory_id: int | None = None
     sku: str | None = None
     sellable: int | None = Field(default=None, alias="total_sellable_quantity")
     fulfillable: int | None = Field(default=None, alias="total_fulfillable_quantity")

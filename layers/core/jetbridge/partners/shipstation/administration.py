@@ -1,4 +1,4 @@
-"""ShipStation as the port DeskAdmin: the stores of an account and its webhook subscriptions."""
+"""ShipStation as the port DeskAdmin: the stores of an account, its services and its webhook subscriptions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import quote
 from jetbridge.errors import OutcomeUnknownError, RejectedByPartnerError, UnexpectedAnswerError
 from jetbridge.partners.reading import parsed
 from jetbridge.partners.shipstation.api import NOT_FOUND, SHIPSTATION, ShipStationApi, refused_write
-from jetbridge.partners.shipstation.payloads import StorePayload, WebhookPayload
+from jetbridge.partners.shipstation.payloads import CarrierPayload, ServicePayload, StorePayload, WebhookPayload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +42,16 @@ class ShipStationAccount:
         """List the account's stores, inactive ones too."""
         rows = _rows(self._api.read("/stores", [("showInactive", "true")]))
         return tuple(parsed(StorePayload, row, partner=SHIPSTATION).to_store() for row in rows)
+
+    def services(self) -> tuple[str, ...]:
+        """Name every service of every carrier once: a call a carrier, several accounts of one are one."""
+        carriers = [parsed(CarrierPayload, row, partner=SHIPSTATION) for row in _rows(self._api.read("/carriers"))]
+        names = [
+            parsed(ServicePayload, row, partner=SHIPSTATION).name
+            for code in dict.fromkeys(carrier.code for carrier in carriers if carrier.code)
+            for row in _rows(self._api.read("/carriers/listservices", [("carrierCode", code)]))
+        ]
+        return tuple(dict.fromkeys(name for name in names if name))
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """List the account's webhook subscriptions."""

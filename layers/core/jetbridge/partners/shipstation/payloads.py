@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DISCOUNT = "discount"
 NOBODY = frozenset({"", "0"})
+GRAMS = {"grams": 1.0, "ounces": 28.349523125, "pounds": 453.59237}
+HEAVIEST = 1e9
+"""Below what can be counted with, in any unit; what is infinite or no number is not."""
 
 
 def _moment(text: object) -> datetime:
@@ -33,9 +36,10 @@ def _moment(text: object) -> datetime:
 
 def _moment_or_none(text: object) -> datetime | None:
     try:
-        return _moment(text)
+        found = _moment(text)
     except ValueError:
         return None
+    return found if found.year > 1 else None  # their platform's way to write no time at all
 
 
 def _number(value: object) -> str:
@@ -62,6 +66,18 @@ def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def _yes_no(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _grams(weight: object) -> int:
+    """Weigh `{value, units}`; 0 for what nobody weighed, or weighed in a unit that no page names."""
+    value, unit = (weight.get("value"), weight.get("units")) if isinstance(weight, dict) else (None, None)
+    if not isinstance(value, int | float) or not isinstance(unit, str) or not 0 < value < HEAVIEST:
+        return 0
+    return round(value * GRAMS.get(unit.strip().casefold(), 0.0))
+
+
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 MomentOrNone = Annotated[datetime | None, BeforeValidator(_moment_or_none)]
 Id = Annotated[str, BeforeValidator(_number)]
@@ -69,6 +85,8 @@ IdOrNothing = Annotated[str, BeforeValidator(_number_or_nothing)]
 Ids = Annotated[tuple[str, ...], BeforeValidator(_numbers)]
 Text = Annotated[str, BeforeValidator(_text)]
 """Empty for null."""
+YesNo = Annotated[bool | None, BeforeValidator(_yes_no)]
+Grams = Annotated[int, BeforeValidator(_grams)]
 
 
 class AddressPayload(Payload):
@@ -84,6 +102,8 @@ class AddressPayload(Payload):
     postal_code: Text = Field(default="", alias="postalCode")
     country: Text = ""
     phone: Text = ""
+    residential: YesNo = None
+    verified: Text = Field(default="", alias="addressVerified")
 
     def to_address(self) -> Address | None:
         """Translate; None when nothing stands in it."""
@@ -109,19 +129,31 @@ class ItemPayload(Payload):
     name: Text = ""
     quantity: int | None = None
     adjustment: bool | None = None
+    warehouse_location: Text = Field(default="", alias="warehouseLocation")
 
     def to_line(self) -> ShipStationLine:
         """Translate. Discounts are lines, too, and not always flagged (facts section 8)."""
         goods = not self.adjustment and self.key.casefold() != DISCOUNT
-        return ShipStationLine(self.key, self.sku, self.name, self.quantity or 0, goods=goods)
+        return ShipStationLine(
+            self.key,
+            self.sku,
+            self.name,
+            self.quantity or 0,
+            goods=goods,
+            warehouse_location=self.warehouse_location,
+        )
 
 
 class AdvancedPayload(Payload):
-    """Where an order comes from and what it was cut from."""
+    """Where an order comes from, what it was cut from, and what the merchant keeps in it."""
 
     store_id: IdOrNothing = Field(default="", alias="storeId")
     parent_id: IdOrNothing = Field(default="", alias="parentId")
     merged_ids: Ids = Field(default=(), alias="mergedIds")
+    custom_field_1: Text = Field(default="", alias="customField1")
+    custom_field_2: Text = Field(default="", alias="customField2")
+    custom_field_3: Text = Field(default="", alias="customField3")
+    source: Text = ""
 
 
 class OrderPayload(Payload):
@@ -141,6 +173,13 @@ class OrderPayload(Payload):
     externally_fulfilled: bool | None = Field(default=None, alias="externallyFulfilled")
     customer_notes: Text = Field(default="", alias="customerNotes")
     internal_notes: Text = Field(default="", alias="internalNotes")
+    gift: YesNo = None
+    gift_message: Text = Field(default="", alias="giftMessage")
+    ship_by: MomentOrNone = Field(default=None, alias="shipByDate")
+    paid_at: MomentOrNone = Field(default=None, alias="paymentDate")
+    weight_grams: Grams = Field(default=0, alias="weight")
+    user_id: Text = Field(default="", alias="userId")
+    username: Text = Field(default="", alias="customerUsername")
 
     @property
     def store_id(self) -> str:
@@ -167,6 +206,17 @@ class OrderPayload(Payload):
             externally_fulfilled=bool(self.externally_fulfilled),
             customer_notes=self.customer_notes,
             internal_notes=self.internal_notes,
+            custom_fields=(advanced.custom_field_1, advanced.custom_field_2, advanced.custom_field_3),
+            gift=bool(self.gift),
+            gift_message=self.gift_message,
+            source=advanced.source,
+            ship_by=self.ship_by,
+            paid_at=self.paid_at,
+            weight_grams=self.weight_grams,
+            residential=self.ship_to.residential if self.ship_to else None,
+            address_verified=self.ship_to.verified if self.ship_to else "",
+            assigned_to=self.user_id,
+            username=self.username,
         )
 
 
@@ -217,6 +267,12 @@ class CarrierPayload(Payload):
     """A carrier of the account."""
 
     code: Text = ""
+    name: Text = ""
+
+
+class ServicePayload(Payload):
+    """A service of a carrier."""
+
     name: Text = ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,22 +12,28 @@ from jetbridge.errors import (
     CredentialsRejectedError,
     OutcomeUnknownError,
     RejectedByPartnerError,
+    UnexpectedAnswerError,
 )
 from jetbridge.partners.reading import Payload, parsed
-from jetbridge.partners.shopify import documents
+from jetbridge.partners.shopify import documents, metafields
 from jetbridge.partners.shopify.graphql import SHOPIFY, ShopifyGraphQL, UserErrorPayload, refusal
-from jetbridge.partners.shopify.nodes import ReferencePayload  # noqa: TC001 - pydantic reads the annotations
+from jetbridge.partners.shopify.nodes import (
+    ConnectionPayload,  # noqa: TC001 - pydantic reads the annotations
+    ReferencePayload,  # noqa: TC001
+)
 from jetbridge.partners.shopify.webhooks import ORDER_ID_AT, TOPICS
 from jetbridge.ports import ShopFacts, ShopLocation, Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jetbridge.domain.store import ShopifyConnection
     from jetbridge.partners.http import Seams
 
-NAMESPACE, CLAIMED_BY = "$app", "claimed_by"
-"""The metafield of our installation that names the deployment. `$app` is the app's own: nobody else can write it."""
+logger = logging.getLogger(__name__)
+
+CLAIMED_BY = "claimed_by"
+"""The metafield of our installation that names the deployment."""
 
 
 class PlanPayload(Payload):
@@ -40,6 +47,7 @@ class ShopPayload(Payload):
 
     name: str
     domain: str = Field(alias="myshopifyDomain")
+    time_zone: str = Field(alias="ianaTimezone")
     plan: PlanPayload
 
 
@@ -86,18 +94,71 @@ class LocationPayload(Payload):
     fulfillment_service: bool = Field(alias="isFulfillmentService")
 
 
+class NamedPayload(Payload):
+    """What may be offered under its name: a service of a carrier."""
+
+    name: str
+    active: bool
+
+
+class RateProviderPayload(Payload):
+    """`DeliveryRateProvider`; a price of the merchant's own has no services."""
+
+    services: tuple[NamedPayload, ...] | None = Field(default=None, alias="participantServices")
+
+
+class MethodPayload(NamedPayload):
+    """`DeliveryMethodDefinition`."""
+
+    provider: RateProviderPayload = Field(alias="rateProvider")
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """What customers can choose of it, by name."""
+        if not self.active:
+            return ()
+        if self.provider.services is None:
+            return (self.name,)
+        return tuple(each.name for each in self.provider.services if each.active)
+
+
+class ZonePayload(Payload):
+    """`DeliveryLocationGroupZone`."""
+
+    methods: ConnectionPayload[MethodPayload] = Field(alias="methodDefinitions")
+
+
+class ProfileGroupPayload(Payload):
+    """`DeliveryProfileLocationGroup`."""
+
+    group: ReferencePayload = Field(alias="locationGroup")
+    zones: ConnectionPayload[ZonePayload] = Field(alias="locationGroupZones")
+
+
+class ProfilePayload(Payload):
+    """`DeliveryProfile`."""
+
+    groups: tuple[ProfileGroupPayload, ...] = Field(alias="profileLocationGroups")
+
+
+class ProfileNode(ProfilePayload):
+    """`DeliveryProfile` in a list."""
+
+    id: str
+
+
+class ProfileAnswer(Payload):
+    """The answer to MORE_ZONES; null once the profile is gone."""
+
+    profile: ProfilePayload | None = Field(alias="deliveryProfile")
+
+
 class SubscriptionPayload(Payload):
     """`WebhookSubscription`."""
 
     id: str
     topic: str
     uri: str
-
-
-class MetafieldsPayload(Payload):
-    """What metafieldsSet and metafieldsDelete say; without user errors it is done."""
-
-    user_errors: tuple[UserErrorPayload, ...] = Field(alias="userErrors")
 
 
 class SubscribedPayload(Payload):
@@ -146,9 +207,28 @@ class ShopifyAdmin:
             scopes=frozenset(scope.handle for scope in installation.scopes) if installation else frozenset(),
             locations=self._locations(),
             answered_version=self._graphql.answered_version,
+            time_zone=shop.time_zone if shop else "UTC",
             claimed_by=installation.claim.value if installation and installation.claim else "",
             clock_ahead_seconds=clock_ahead_seconds,
         )
+
+    def shipping_methods(self) -> tuple[str, ...]:
+        """Name every shipping method of the delivery profiles that customers can choose, each once.
+
+        Of carriers that are asked for their rates these are the services. Empty when the scope for it is missing.
+        """
+        try:
+            nodes = self._graphql.pages(documents.DELIVERY_PROFILES, {}, ("deliveryProfiles",))
+            profiles = [parsed(ProfileNode, node, partner=SHOPIFY) for node in nodes]
+            zones = [zone for profile in profiles for zone in self._zones(profile)]
+        except CredentialsRejectedError as error:
+            if not _is_denial(error):
+                raise
+            return ()
+        if any(zone.methods.next_cursor for zone in zones):
+            logger.warning("a shipping zone has more methods than were read", extra={"shop": self._domain})
+        names = (name.strip() for zone in zones for method in zone.methods.nodes for name in method.offered)
+        return tuple(dict.fromkeys(name for name in names if name))
 
     def claim(self, owner: str) -> None:
         """Write into the shop who forwards its orders; an empty owner gives it back. Safe to repeat.
@@ -160,13 +240,12 @@ class ShopifyAdmin:
         installation = self._installation()
         if installation is None:
             raise CredentialsRejectedError(partner=SHOPIFY, code="ACCESS_DENIED")
-        metafield: dict[str, object] = {"ownerId": installation.id, "namespace": NAMESPACE, "key": CLAIMED_BY}
         if not owner:
-            self._write(documents.GIVE_BACK, metafield, "metafieldsDelete")
+            metafields.delete(self._graphql, installation.id, CLAIMED_BY)
             return
+        written = {"type": "single_line_text_field", "value": owner}
         digest = installation.claim.digest if installation.claim else None
-        written = {"type": "single_line_text_field", "value": owner, "compareDigest": digest}
-        self._write(documents.CLAIM, metafield | written, "metafieldsSet")
+        metafields.write(self._graphql, installation.id, CLAIMED_BY, **written, compareDigest=digest)
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """List the subscriptions this app has made by the API, every page; those of its toml are not shown.
@@ -220,7 +299,7 @@ class ShopifyAdmin:
             raise OutcomeUnknownError(partner=SHOPIFY, code="not_deleted")
 
     def _installation(self) -> InstallationPayload | None:
-        data = self._unless_denied(documents.INSTALLATION, {"namespace": NAMESPACE, "key": CLAIMED_BY})
+        data = self._unless_denied(documents.INSTALLATION, {"namespace": metafields.NAMESPACE, "key": CLAIMED_BY})
         return parsed(InstallationAnswer, data, partner=SHOPIFY).installation if data else None
 
     def _locations(self) -> tuple[ShopLocation, ...]:
@@ -231,6 +310,23 @@ class ShopifyAdmin:
                 raise
             return ()
         return tuple(ShopLocation(**dict(parsed(LocationPayload, node, partner=SHOPIFY))) for node in nodes)
+
+    def _zones(self, profile: ProfileNode) -> Iterator[ZonePayload]:
+        for first in profile.groups:
+            page: ProfileGroupPayload | None = first
+            seen: set[str] = set()
+            while page is not None:
+                yield from page.zones.nodes
+                after = page.zones.next_cursor
+                if after in seen:
+                    raise UnexpectedAnswerError(partner=SHOPIFY, code="cursor_repeats")
+                seen.add(after or "")
+                page = self._zones_after(profile.id, first.group.id, after) if after else None
+
+    def _zones_after(self, profile_id: str, group_id: str, after: str) -> ProfileGroupPayload | None:
+        variables = {"profile": profile_id, "group": group_id, "after": after}
+        found = parsed(ProfileAnswer, self._graphql.ask(documents.MORE_ZONES, variables), partner=SHOPIFY).profile
+        return next(iter(found.groups), None) if found else None
 
     def _unless_denied(self, document: str, variables: Mapping[str, object]) -> dict[str, object] | None:
         try:
@@ -247,12 +343,6 @@ class ShopifyAdmin:
         ours = began + (self._now() - began) / 2
         # The header tells the second, not where in it: on average half of it had passed.
         return round((answered_at + timedelta(seconds=0.5) - ours).total_seconds(), 1)
-
-    def _write(self, document: str, metafield: dict[str, object], field: str) -> None:
-        payload = self._graphql.change(document, {"metafields": [metafield]}, field)
-        answer = parsed(MetafieldsPayload, payload, partner=SHOPIFY, error=OutcomeUnknownError)
-        if answer.user_errors:
-            raise refusal(answer.user_errors)
 
 
 def _is_denial(error: CredentialsRejectedError) -> bool:

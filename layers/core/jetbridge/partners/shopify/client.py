@@ -11,9 +11,9 @@ from pydantic import AwareDatetime, Field
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.errors import OutcomeUnknownError, RejectedByPartnerError, UnexpectedAnswerError
 from jetbridge.partners.reading import Payload, parsed
-from jetbridge.partners.shopify import documents, orders, stock
+from jetbridge.partners.shopify import documents, order_changes, orders, stock
 from jetbridge.partners.shopify.graphql import SHOPIFY, ShopifyGraphQL, UserErrorPayload, refusal
-from jetbridge.partners.shopify.nodes import ReferencePayload, legacy_id
+from jetbridge.partners.shopify.nodes import ReferencePayload, legacy_id, order_gid
 from jetbridge.ports import ChangedOrder
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jetbridge.domain.stock import ShopifyStock, StockChange
     from jetbridge.domain.store import ShopifyConnection
     from jetbridge.partners.http import Seams
-    from jetbridge.ports import ParcelAnnouncement, TrackingNumber
+    from jetbridge.ports import MirroredHold, ParcelAnnouncement, TrackingNumber
 
 # Shopify links and follows a parcel only if its carrier is spelled Shopify's way (facts section 6). These are the
 # carriers Jetpack ships with; the rest goes as it came, with its address.
@@ -84,6 +84,7 @@ class ShopifyShop:
         token: Callable[[bool], str],
         *,
         production: bool,
+        with_customer: bool = False,
         seams: Seams | None = None,
     ) -> None:
         """Connect; nothing is sent yet.
@@ -92,20 +93,23 @@ class ShopifyShop:
             connection: Where the shop is.
             token: Gives the access token; True asks for a newer one, after a 401.
             production: Whether only Shopify's own hosts will do.
+            with_customer: Whether orders are read with their customers' tags, which wants the scope read_customers;
+                without it such a read is refused as a whole.
             seams: What tests put in the place of the network, the clock and chance.
 
         Raises:
             ConfigurationError: The token must not go to this address.
         """
         self._graphql = ShopifyGraphQL(connection, token, production=production, seams=seams)
+        self._with_customer = with_customer
 
     def read_order(self, order_id: OrderId) -> Order | None:
         """Read order, fulfillment orders, holds, risk and fulfillments in one query (more only for long orders)."""
-        return orders.read_order(self._graphql, f"gid://shopify/Order/{order_id}")
+        return orders.read_order(self._graphql, order_gid(order_id), with_customer=self._with_customer)
 
     def read_order_of(self, fulfillment_order_id: str) -> Order | None:
         """Read the order a fulfillment order (GID) belongs to, in the same one query."""
-        return orders.read_order_of(self._graphql, fulfillment_order_id)
+        return orders.read_order_of(self._graphql, fulfillment_order_id, with_customer=self._with_customer)
 
     def announce_parcel(self, announcement: ParcelAnnouncement) -> str:
         """Create a fulfillment and tell the customer. There is no idempotency key: read first when unsure.
@@ -153,6 +157,48 @@ class ShopifyShop:
         tracking = {name: value for name, value in given.items() if value}
         variables = {"id": fulfillment_id, "tracking": tracking, "notify": notify_customer}
         self._fulfillment(documents.TRACKING_UPDATE, variables, "fulfillmentTrackingInfoUpdate")
+
+    def hold(self, fulfillment_order_id: str, hold: MirroredHold) -> None:
+        """Put a fulfillment order on hold under our handle. One that has our hold already counts as done.
+
+        Raises:
+            RejectedByPartnerError: Shopify refused it; nothing was held.
+            OutcomeUnknownError: It may be held; repeating it is safe.
+        """
+        order_changes.hold(self._graphql, fulfillment_order_id, hold)
+
+    def release_holds(self, fulfillment_order_id: str, hold_ids: Sequence[str]) -> None:
+        """Release these holds of a fulfillment order; ones that are gone count as done. Safe to repeat.
+
+        Raises:
+            RejectedByPartnerError: Shopify refused it; nothing was released.
+            OutcomeUnknownError: They may be released.
+        """
+        order_changes.release_holds(self._graphql, fulfillment_order_id, hold_ids)
+
+    def add_tags(self, order_id: OrderId, tags: Sequence[str]) -> None:
+        """Put tags on an order, beside those it has; safe to repeat.
+
+        Raises:
+            RejectedByPartnerError: Shopify refused it; nothing was changed.
+            OutcomeUnknownError: It may have been changed.
+        """
+        order_changes.add_tags(self._graphql, order_gid(order_id), tags)
+
+    def remove_tags(self, order_id: OrderId, tags: Sequence[str]) -> None:
+        """Take tags off an order; ones it does not have count as done. Raises what `add_tags` does."""
+        order_changes.remove_tags(self._graphql, order_gid(order_id), tags)
+
+    def set_note(self, order_id: OrderId, note: str) -> None:
+        """Replace an order's note; safe to repeat. Raises what `add_tags` does."""
+        order_changes.set_note(self._graphql, order_gid(order_id), note)
+
+    def mark_forwarded(self, order_id: OrderId, references: Sequence[str]) -> None:
+        """Write under which references an order is at Jetpack; none at all takes the mark away. Safe to repeat.
+
+        Raises what `add_tags` does.
+        """
+        order_changes.mark_forwarded(self._graphql, order_gid(order_id), references)
 
     def orders_named(self, name: str) -> tuple[OrderId, ...]:
         """Find the orders that bear exactly this name; a leading # counts for nothing, neither does case.

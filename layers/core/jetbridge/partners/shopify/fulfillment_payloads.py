@@ -58,6 +58,7 @@ class FulfillmentOrderPayload(Payload):
     id: str
     status: str
     fulfill_at: AwareDatetime | None = Field(default=None, alias="fulfillAt")
+    fulfill_by: AwareDatetime | None = Field(default=None, alias="fulfillBy")
     supported_actions: tuple[ActionPayload, ...] | None = Field(default=None, alias="supportedActions")
     assigned_location: AssignedLocationPayload | None = Field(default=None, alias="assignedLocation")
     delivery_method: DeliveryMethodPayload | None = Field(default=None, alias="deliveryMethod")

@@ -43,6 +43,11 @@ class ReferencePayload(Payload):
     id: str
 
 
+def order_gid(order_id: str) -> str:
+    """Write an order's GID."""
+    return f"gid://shopify/Order/{order_id}"
+
+
 def legacy_id(gid: str) -> str:
     """Take the digits out of a GID.
 

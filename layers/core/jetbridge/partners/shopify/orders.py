@@ -34,24 +34,26 @@ class MoreFulfillmentsAnswer(Payload):
     order: FulfillmentsAnswer
 
 
-def read_order(graphql: ShopifyGraphQL, gid: str) -> Order | None:
-    """Read an order by its GID."""
-    data = _ask_for(graphql, documents.ORDER, gid)
+def read_order(graphql: ShopifyGraphQL, gid: str, *, with_customer: bool) -> Order | None:
+    """Read an order by its GID; what only the customer's record tells, where it is wanted."""
+    data = _ask_for(graphql, documents.ORDER, gid, with_customer=with_customer)
     order = parsed(OrderAnswer, data, partner=SHOPIFY).order if data else None
     return _whole(graphql, order) if order else None
 
 
-def read_order_of(graphql: ShopifyGraphQL, fulfillment_order_gid: str) -> Order | None:
+def read_order_of(graphql: ShopifyGraphQL, fulfillment_order_gid: str, *, with_customer: bool) -> Order | None:
     """Read the order a fulfillment order belongs to."""
-    data = _ask_for(graphql, documents.ORDER_OF_FULFILLMENT_ORDER, fulfillment_order_gid)
+    document = documents.ORDER_OF_FULFILLMENT_ORDER
+    data = _ask_for(graphql, document, fulfillment_order_gid, with_customer=with_customer)
     found = parsed(OrderOfFulfillmentOrderAnswer, data, partner=SHOPIFY).fulfillment_order if data else None
     return _whole(graphql, found.order) if found and found.order else None
 
 
-def _ask_for(graphql: ShopifyGraphQL, document: str, gid: str) -> dict[str, object] | None:
+def _ask_for(graphql: ShopifyGraphQL, document: str, gid: str, *, with_customer: bool) -> dict[str, object] | None:
     fulfillments, lines = documents.FULFILLMENT_PAGES[0]
+    pages = {"fulfillments": fulfillments, "fulfillmentLines": lines}
     try:
-        return graphql.ask(document, {"id": gid, "fulfillments": fulfillments, "fulfillmentLines": lines})
+        return graphql.ask(document, {"id": gid, **pages, "withCustomer": with_customer})
     except UnexpectedAnswerError as error:
         if error.code == "RESOURCE_NOT_FOUND":  # a GID that cannot be one (facts/shopify.md section 6)
             return None

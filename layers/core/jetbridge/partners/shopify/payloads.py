@@ -5,7 +5,7 @@ Enum values stay text, known or not; null and absent are one; an SKU of "" is no
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal  # noqa: TC003 - pydantic reads the annotations
 
 from pydantic import AwareDatetime, Field
@@ -58,17 +58,34 @@ class AddressPayload(Payload):
         return Address(**{name: value or "" for name, value in self})
 
 
+class AttributePayload(Payload):
+    """`Attribute`: what a customer or an app wrote under a name."""
+
+    key: str
+    value: str | None = None
+
+
+class ProductPayload(Payload):
+    """`Product`."""
+
+    product_type: str | None = Field(default=None, alias="productType")
+    tags: tuple[str, ...] | None = None
+
+
 class LinePayload(Payload):
-    """`LineItem`."""
+    """`LineItem`. A line made by hand has no product, neither has one whose product was deleted."""
 
     id: str
     sku: str | None = None
     name: str | None = None
+    vendor: str | None = None
     quantity: int
     current_quantity: int = Field(alias="currentQuantity")
     requires_shipping: bool = Field(alias="requiresShipping")
     is_gift_card: bool = Field(alias="isGiftCard")
     unit_price: MoneyBagPayload | None = Field(default=None, alias="originalUnitPriceSet")
+    product: ProductPayload | None = None
+    attributes: tuple[AttributePayload, ...] | None = Field(default=None, alias="customAttributes")
 
     def to_line(self) -> Line:
         """Translate."""
@@ -80,7 +97,11 @@ class LinePayload(Payload):
             current_quantity=self.current_quantity,
             requires_shipping=self.requires_shipping,
             gift_card=self.is_gift_card,
-            unit_price=self.unit_price.shop_money.text if self.unit_price else "",
+            unit_price=_text(self.unit_price),
+            vendor=self.vendor or "",
+            product_type=self.product.product_type or "" if self.product else "",
+            product_tags=self.product.tags or () if self.product else (),
+            properties=_named(self.attributes),
         )
 
 
@@ -111,6 +132,24 @@ class ShippingLinePayload(Payload):
     is_removed: bool | None = Field(default=None, alias="isRemoved")
 
 
+class AttributionPayload(Payload):
+    """`OrderAttribution`: the sales channel, finer than the app where an app serves several."""
+
+    name: str | None = Field(default=None, alias="displayName")
+
+
+class OrderAppPayload(Payload):
+    """`OrderApp`."""
+
+    name: str | None = None
+
+
+class CustomerPayload(Payload):
+    """`Customer`."""
+
+    tags: tuple[str, ...] | None = None
+
+
 class OrderPayload(Payload):
     """`Order`, as the fragment OrderParts asks for it."""
 
@@ -118,15 +157,29 @@ class OrderPayload(Payload):
     name: str
     created_at: AwareDatetime = Field(alias="createdAt")
     updated_at: AwareDatetime = Field(alias="updatedAt")
+    processed_at: AwareDatetime | None = Field(default=None, alias="processedAt")
     cancelled_at: AwareDatetime | None = Field(default=None, alias="cancelledAt")
     test: bool
     email: str | None = None
     phone: str | None = None
     tags: tuple[str, ...] | None = None
+    note: str | None = None
     financial_status: str | None = Field(default=None, alias="displayFinancialStatus")
     gateways: tuple[str, ...] | None = Field(default=None, alias="paymentGatewayNames")
     currency: str | None = Field(default=None, alias="currencyCode")
+    presentment_currency: str | None = Field(default=None, alias="presentmentCurrencyCode")
     total: MoneyBagPayload | None = Field(default=None, alias="currentTotalPriceSet")
+    subtotal: MoneyBagPayload | None = Field(default=None, alias="currentSubtotalPriceSet")
+    shipping: MoneyBagPayload | None = Field(default=None, alias="currentShippingPriceSet")
+    tax: MoneyBagPayload | None = Field(default=None, alias="currentTotalTaxSet")
+    received: MoneyBagPayload | None = Field(default=None, alias="totalReceivedSet")
+    weight: int | None = Field(default=None, alias="currentTotalWeight")
+    source: str | None = Field(default=None, alias="sourceName")
+    discount_codes: tuple[str, ...] | None = Field(default=None, alias="discountCodes")
+    attribution: AttributionPayload | None = None
+    app: OrderAppPayload | None = None
+    attributes: tuple[AttributePayload, ...] | None = Field(default=None, alias="customAttributes")
+    customer: CustomerPayload | None = None
     risk: RiskPayload | None = None
     shipping_lines: ConnectionPayload[ShippingLinePayload] | None = Field(default=None, alias="shippingLines")
     shipping_address: AddressPayload | None = Field(default=None, alias="shippingAddress")
@@ -155,12 +208,42 @@ class OrderPayload(Payload):
             phone=self.phone or "",
             tags=self.tags or (),
             currency=self.currency or "",
-            total=self.total.shop_money.text if self.total else "",
+            total=_text(self.total),
+            subtotal=_text(self.subtotal),
+            shipping_paid=_text(self.shipping),
+            tax=_text(self.tax),
+            amount_paid=_text(self.received),
+            presentment_currency=self.presentment_currency or "",
+            processed_at=utc(self.processed_at),
+            ship_by=self._ship_by(),
+            total_weight_grams=self.weight or 0,
+            note=self.note or "",
+            attributes=_named(self.attributes),
+            source=self.source or "",
+            channel=self._channel(),
+            discount_codes=self.discount_codes or (),
+            customer_tags=self.customer.tags or () if self.customer else (),
         )
+
+    def _ship_by(self) -> datetime | None:
+        dated = ((each.fulfill_by, each) for each in self.fulfillment_orders.nodes if each.fulfill_by)
+        return utc(min((by for by, each in dated if not each.to_fulfillment_order().closed), default=None))
+
+    def _channel(self) -> str:
+        named = (self.attribution.name if self.attribution else None, self.app.name if self.app else None)
+        return next(filter(None, named), "")
 
     def _shipping_method(self) -> str:
         lines = self.shipping_lines.nodes if self.shipping_lines else ()
         return next((line.title or line.code or "" for line in lines if not line.is_removed), "")
+
+
+def _text(money: MoneyBagPayload | None) -> str:
+    return money.shop_money.text if money else ""
+
+
+def _named(attributes: tuple[AttributePayload, ...] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((each.key, each.value or "") for each in attributes or ())
 
 
 class OrderAnswer(Payload):

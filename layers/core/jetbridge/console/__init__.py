@@ -1,0 +1,1 @@
+"""The HTTP API for people: routes, who may come in, and what the answers look like."""
