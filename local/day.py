@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SKUS = ("TEA-250", "TEA-500", "JAM-PLUM", "MUG-BLUE", "SCARF-RED", "SOAP-OAT")
 UNMAPPED = "Courier on a bicycle"
+ALIAS, ALIAS_OF = "TEA-XMAS", "TEA-250"
+DEAR = "480.00"
 
 KINDS: dict[str, int] = {
     "paid": 100,
@@ -36,6 +38,8 @@ KINDS: dict[str, int] = {
     "line without SKU": 6,
     "goods and a download": 4,
     "address changed": 4,
+    "dear, held by a rule, then let go": 5,
+    "sold under another SKU": 4,
 }
 """What customers do, and how many of them in a whole day."""
 
@@ -127,6 +131,10 @@ class Day:
         elif kind == "line without SKU":
             lines[0]["sku"] = ""
             lines[0]["title"] = "Something handmade"
+        elif kind == "dear, held by a rule, then let go":
+            lines[0]["price"] = DEAR
+        elif kind == "sold under another SKU":
+            lines[0] |= {"sku": ALIAS, "title": "Christmas tea", "custom": True}
         elif kind == "unmapped method, mapped later":
             facts = {"shipping_method": UNMAPPED}
         elif kind in ("unpaid, then paid", "cancelled unpaid"):

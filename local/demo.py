@@ -27,7 +27,7 @@ from jetbridge.domain.ledger import balance
 from jetbridge.domain.record import Status
 from local.audit import Audit, audit
 from local.connection import StackTables
-from local.day import IN_THE_MIDDLE, KINDS, UNMAPPED, Day, DayInTheMiddle
+from local.day import ALIAS, ALIAS_OF, IN_THE_MIDDLE, KINDS, UNMAPPED, Day, DayInTheMiddle
 from local.partners import ConnectedStore, connected_store
 from local.simulators.server import WebhookFaults
 from local.stack import FunctionFailedError, LocalStack, StackError
@@ -162,13 +162,9 @@ class Demo:
     def run(self) -> None:
         """Let the day pass, then wait until nothing is on its way any more."""
         ticks = self.ticks
+        self._set_rules(self.shops[0])
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        for shop in self.shops:
-            shop.connected.shop.webhook_faults = WebhookFaults(drop=0.02, repeat=0.15, delay=0.3, delay_seconds=2.0)
-            shop.connected.jetpack.webhook_faults = WebhookFaults(repeat=0.15, delay=0.3, delay_seconds=2.0)
-            if shop.connected.shipstation:
-                faults = WebhookFaults(drop=0.1, repeat=0.15, delay=0.3, delay_seconds=2.0)
-                shop.connected.shipstation.webhook_faults = faults
+        self._strain()
         with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as progress:
             placed = progress.add_task("orders placed", total=self.orders)
             settled = progress.add_task("orders settled", total=self.orders)
@@ -183,6 +179,8 @@ class Demo:
                     ticks.push_inventory()
                 if time.monotonic() - last > 2.0:  # noqa: PLR2004 - seconds between two looks at our books
                     last = time.monotonic()
+                    if mapped:
+                        self._let_go(self.shops[0])
                     done = sum(shop.settled() for shop in self.shops)
                     progress.update(placed, completed=self.placed)
                     progress.update(settled, completed=done)
@@ -200,6 +198,15 @@ class Demo:
         ticks.finish()
         self._wait_for_stock()
 
+    def _strain(self) -> None:
+        """Let webhooks be lost, late and repeated."""
+        for shop in self.shops:
+            shop.connected.shop.webhook_faults = WebhookFaults(drop=0.02, repeat=0.15, delay=0.3, delay_seconds=2.0)
+            shop.connected.jetpack.webhook_faults = WebhookFaults(repeat=0.15, delay=0.3, delay_seconds=2.0)
+            if shop.connected.shipstation:
+                faults = WebhookFaults(drop=0.1, repeat=0.15, delay=0.3, delay_seconds=2.0)
+                shop.connected.shipstation.webhook_faults = faults
+
     def _say(self, done: int) -> None:
         if not self.console.is_terminal:
             self.console.print(f"  placed {self.placed}, settled {done} of {self.orders}")
@@ -213,17 +220,44 @@ class Demo:
         while time.monotonic() < deadline and self.stack.queue_depths().get("InventoryQueue"):
             time.sleep(0.2)
 
-    def _map_method(self, shop: Shop) -> None:
-        unmapped = self.tables.settings.unmapped_methods(shop.slug)
-        self.console.print(f"  the merchant maps {UNMAPPED!r} to 2-Day (seen on {sum(unmapped.values())} orders)")
-        # As a merchant does it: over the console's API.
-        answer = requests.put(
-            f"{self.stack.console_url}/console/stores/{shop.slug}/ship-options",
-            json={"method": UNMAPPED, "ship_option": "2-Day"},
+    # -- the merchant at the console, over its API -------------------------------------------------------------
+
+    def _console(self, method: str, shop: Shop, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        answer = requests.request(
+            method,
+            f"{self.stack.console_url}/console/stores/{shop.slug}/{path}",
+            json=body,
             headers={"Authorization": f"Bearer {self.stack.console_token}"},
             timeout=60,
         )
         answer.raise_for_status()
+        return answer.json()
+
+    def _set_rules(self, shop: Shop) -> None:
+        """Hold what is dear until somebody has looked at it, and say what an alias is at Jetpack."""
+        dear = {"field": "total", "operator": "at_least", "value": {"amount": "300.00", "currency": "USD"}}
+        rules = [
+            {"name": "Forward to Jetpack", "then": [{"action": "forward"}]},
+            {
+                "name": "Look at dear orders first",
+                "when": dear,
+                "then": [{"action": "hold", "reason": "dear"}, {"action": "add_tag", "tag": "dear"}],
+            },
+        ]
+        saved = self._console("POST", shop, "rules", {"rules": rules})
+        self._console("POST", shop, f"rules/{saved['version']}/activate", {"instead_of": 1})
+        self._console("PUT", shop, "skus", {"sku": ALIAS, "components": [{"sku": ALIAS_OF, "units": 1}]})
+
+    def _let_go(self, shop: Shop) -> None:
+        for row in self._console("GET", shop, "orders?status=held&reason=rule_hold")["orders"]:
+            self._console(
+                "POST", shop, f"orders/{row['order_id']}/actions", {"action": "forward_now", "reason": "seen"}
+            )
+
+    def _map_method(self, shop: Shop) -> None:
+        unmapped = self.tables.settings.unmapped_methods(shop.slug)
+        self.console.print(f"  the merchant maps {UNMAPPED!r} to 2-Day (seen on {sum(unmapped.values())} orders)")
+        self._console("PUT", shop, "ship-options", {"method": UNMAPPED, "ship_option": "2-Day"})
 
     # -- the end of the day ----------------------------------------------------------------------------------
 
@@ -303,7 +337,7 @@ class Demo:
             if result.by_status[status]:
                 table.add_row(status, *(str(each.by_status[status]) for each in audits))
         self.console.print(table)
-        for kind in ("unmapped method, mapped later", "cancelled after forwarding", "split in ShipStation"):
+        for kind in ("dear, held by a rule, then let go", "cancelled after forwarding", "split in ShipStation"):
             self._timeline_of(kind)
         records = [(shop, record) for shop in self.shops for record in shop.records().values()]
         for shop, record in [each for each in records if each[1].status is Status.FAILED][:3]:
@@ -380,7 +414,7 @@ def shops_of(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if the ledger balances, 1 if not, 2 if it could not start."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="part of the day to run (default: all 243 orders)")
+    parser.add_argument("--share", type=float, default=1.0, help="part of the day to run (default: all 252 orders)")
     parser.add_argument("--per-second", type=float, default=PER_SECOND, help="orders placed a second")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--port", type=int, default=0, help="where the local AWS listens (default: any free port)")

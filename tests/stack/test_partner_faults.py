@@ -403,7 +403,7 @@ def test_a_financial_status_nobody_knows_is_kept_and_not_taken_for_paid(shopify:
     shopify.shop.set_raw_financial_status(int(number), "PAID_IN_KIND")
     shopify.until(lambda: _financial_status(shopify, number) == "PAID_IN_KIND", "kept")
     shopify.quiet()
-    assert "waiting unpaid" in shopify.story(number)
+    assert "held unpaid unpaid: paid_in_kind" in shopify.story(number)
     assert shopify.created(number) == 0
     shopify.shop.mark_paid(int(number))
     shopify.until(lambda: shopify.created(number), "forwarded")

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from jetbridge.domain.changes import Ordered, Wish
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.record import OrderRecord, Status
 from jetbridge.errors import CredentialsRejectedError
@@ -36,6 +37,17 @@ def test_a_redacted_order_keeps_its_counts_and_nothing_else(bridge: Bridge) -> N
     assert bridge.records.read_snapshot(STORE, ORDER_ID) is None
     assert bridge.records.timeline(STORE, ORDER_ID) == []
     assert bridge.record() == before
+
+
+def test_what_a_person_wrote_about_the_order_goes_too(bridge: Bridge) -> None:
+    ordered = Ordered(Wish.HOLD, "anna", NOW, "Mrs Sample moves")
+    bridge.records.write(replace(bridge.record(), ordered_by_person=ordered))
+    bridge.forward()
+    bridge.put(replace(bridge.order, financial_status="PENDING"))
+    bridge.forward()
+    redact(bridge, ORDER_ID)
+    assert bridge.record().ordered_by_person == replace(ordered, reason="")
+    assert "Sample" not in repr(bridge.record())
 
 
 def test_a_shop_that_left_is_redacted_as_a_whole_open_and_finished_orders(bridge: Bridge) -> None:

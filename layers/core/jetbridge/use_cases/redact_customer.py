@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.record import Status
 from jetbridge.domain.timeline import TimelineEvent
-from jetbridge.errors import CredentialsRejectedError
+from jetbridge.errors import ConflictError, CredentialsRejectedError
+from jetbridge.use_cases.looking import MERGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,13 +50,32 @@ def redact_customer(
 
     Raises:
         TransientError: A table or the shop does not answer; the message comes again.
+        ConflictError: A record was written by others again and again; the message comes again.
     """
     if wake_up.id == SHOP and _still_served(wake_up.store, settings, partners):
         return 0
     found = [OrderId(wake_up.id)] if wake_up.id != SHOP else list(_orders(wake_up.store, records, clock()))
     for order_id in found:
         records.redact(wake_up.store, order_id)
+        _forget_words(wake_up.store, order_id, records)
     return len(found)
+
+
+def _forget_words(store: StoreSlug, order_id: OrderId, records: OrderRecords) -> None:
+    """Take out what a person wrote about an order: it may name the customer."""
+    for _ in range(MERGES):
+        record = records.read(store, order_id)
+        if record is None or record.ordered_by_person is None or not record.ordered_by_person.reason:
+            return
+        said = record.ordered_by_person.reason
+        hold = record.hold and replace(record.hold, detail=record.hold.detail.replace(said, "").rstrip(": "))
+        ordered = replace(record.ordered_by_person, reason="")
+        try:
+            records.write(replace(record, ordered_by_person=ordered, hold=hold))
+        except ConflictError:
+            continue
+        return
+    raise ConflictError
 
 
 def _still_served(slug: StoreSlug, settings: StoreSettings, partners: Partners) -> bool:
