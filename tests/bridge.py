@@ -42,6 +42,7 @@ class Bridge:
 
     def __init__(self, store: Store | None = None, *, lag: timedelta = timedelta()) -> None:
         self.at = NOW
+        self.time_left = timedelta(seconds=60)
         self.store = store or a_store()
         self.records = InMemoryOrderRecords(clock=self.now)
         self.settings = InMemoryStoreSettings(self.store)
@@ -106,7 +107,7 @@ class Bridge:
             settings=self.settings,
             partners=self,
             clock=self.now,
-            time_left=lambda: timedelta(seconds=60),
+            time_left=lambda: self.time_left,
             jitter=lambda: 0.0,
             runtime=self.runtime,
             notices=self.notices,

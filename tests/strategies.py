@@ -76,6 +76,7 @@ parcels = st.builds(
     fulfillment_id=texts,
     until=st.none() | moments,
     told=texts,
+    at_jetpack=tuples_of(st.tuples(texts, quantities)),
 )
 marks = st.builds(ShipStationMark, digits, texts, st.sampled_from(MarkState), moments, st.none() | moments)
 consignments = st.builds(

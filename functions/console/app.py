@@ -80,7 +80,14 @@ def _check(event: Event) -> list[Finding]:
 def _disconnect(event: Event) -> list[Finding]:
     slug = bootstrap.store_slug(event)
     known = slug in CONSOLE.settings.stores()
-    findings = disconnect_store(slug, force=event.get("force") is True, **CONSOLE.ports(event), records=CONSOLE.records)
+    findings = disconnect_store(
+        slug,
+        force=event.get("force") is True,
+        **CONSOLE.ports(event),
+        records=CONSOLE.records,
+        partners=CONSOLE.partners,
+        clock=bootstrap.now,
+    )
     if known and "disconnected" in {each.code for each in findings}:
         CONSOLE.note(slug, BY, "store_disconnected")
     return findings

@@ -19,6 +19,7 @@ import moto
 from jetbridge.aws.clients import client_maker
 from jetbridge.aws.orders_table import DynamoOrderRecords
 from jetbridge.aws.queues import SqsWakeUpQueue
+from jetbridge.aws.runtime_table import DynamoRuntime
 from jetbridge.aws.secrets import SsmWebhookSecrets, save_webhook_secrets
 from jetbridge.aws.settings_table import DynamoStoreSettings
 from jetbridge.domain.identifiers import StoreSlug
@@ -33,6 +34,7 @@ from tests.benchmarks.metering import DynamoMeter, Units
 from tests.builders import NOW, ORDER_ID, a_line, a_store, an_order
 from tests.contract.conftest import resources
 from tests.fake_partners import FakeShop, FakeWarehouse
+from tests.fakes import InMemoryNotices
 from tests.signing import JETPACK_SECRET, SHOPIFY_SECRET, jetpack_headers, shopify_headers
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 STORE = StoreSlug("northwind-supply")
 STAGE = "benchmark"
-TABLES = ("OrdersTable", "SettingsTable")
+TABLES = ("OrdersTable", "SettingsTable", "RuntimeTable")
 SKUS = ("TEA-250", "JAM-PLUM", "MUG-BLUE")
 ORDERS_UPDATED = "orders/updated"
 AN_HOUR = timedelta(hours=1)
@@ -114,7 +116,9 @@ class HappyPath:
         self._secrets = SsmWebhookSecrets(ssm, STAGE, clock=lambda: self.now().timestamp())
         self._settings = settings
         self._records = DynamoOrderRecords(dynamodb, "OrdersTable", clock=self.now)
-        self._queues = {partner: SqsWakeUpQueue(sqs, url) for partner, url in self._urls.items()}
+        names = {"shopify": "order", "jetpack": "tracking"}
+        self._queues = {names[partner]: SqsWakeUpQueue(sqs, url) for partner, url in self._urls.items()}
+        self._runtime = DynamoRuntime(dynamodb, "RuntimeTable", clock=self.now)
         self._meter = DynamoMeter(dynamodb, tables)
         for client in (dynamodb, sqs, ssm):
             self._calls.watch(client)
@@ -201,16 +205,18 @@ class HappyPath:
         self._settings.forget(STORE)
         self.shop_.calls.clear()
         self.warehouse_.calls.clear()
-        use_case: Any = forward_order if partner == "shopify" else sync_tracking
-        looked = use_case(
-            wake_up,
-            records=self._records,
-            settings=self._settings,
-            partners=self,
-            clock=self.now,
-            time_left=lambda: timedelta(seconds=60),
-            jitter=lambda: 0.0,
-        )
+        ports: dict[str, Any] = {
+            "records": self._records,
+            "settings": self._settings,
+            "partners": self,
+            "clock": self.now,
+            "time_left": lambda: timedelta(seconds=60),
+            "jitter": lambda: 0.0,
+        }
+        if partner == "shopify":
+            looked = forward_order(wake_up, **ports, runtime=self._runtime, notices=InMemoryNotices())
+        else:
+            looked = sync_tracking(wake_up, **ports)
         partners = Counter({f"shopify.{name}": times for name, times in self.shop_.calls.items()})
         partners.update({f"jetpack.{name}": times for name, times in self.warehouse_.calls.items()})
         self.events.append(

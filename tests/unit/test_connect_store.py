@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,8 @@ from jetbridge.domain.connection import (
     broken,
     webhook_address,
 )
+from jetbridge.domain.identifiers import OrderId
+from jetbridge.domain.order import FulfillmentHold
 from jetbridge.domain.record import OrderRecord, Status
 from jetbridge.domain.rules import HoldOrder, Rule, RuleSet
 from jetbridge.domain.ship_options import normalized
@@ -35,7 +38,17 @@ from jetbridge.errors import (
 from jetbridge.ports import Channel, DeskStore, ShopLocation
 from jetbridge.use_cases.connect_store import connect_store
 from jetbridge.use_cases.disconnect_store import disconnect_store
-from tests.builders import LOCATION, MINUTE, NOW, ORDER_ID, STORE, a_store
+from tests.builders import (
+    LOCATION,
+    MINUTE,
+    NOW,
+    ORDER_ID,
+    STORE,
+    a_fulfillment_order,
+    a_line,
+    a_store,
+    an_order,
+)
 from tests.fake_administrations import (
     DESK_CREDENTIALS,
     JETPACK_CREDENTIALS,
@@ -44,12 +57,16 @@ from tests.fake_administrations import (
     SHOP_CREDENTIALS,
     FakeAdministrations,
 )
+from tests.fake_partners import FakeShop
 from tests.fakes import InMemoryOrderRecords, InMemoryQueue, InMemorySecretStore, InMemoryStoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from jetbridge.errors import PartnerError
+    from tests.fake_desk import FakeDesk
+    from tests.fake_partners import FakeWarehouse
 
 BASE = "https://jetbridge.example.test"
 OWNER = f"Jetbridge test at {BASE}"
@@ -67,6 +84,9 @@ class Office:
     records: InMemoryOrderRecords = field(default_factory=lambda: InMemoryOrderRecords(clock=lambda: NOW))
     sweep_queue: InMemoryQueue = field(default_factory=lambda: InMemoryQueue(fifo=False, clock=lambda: NOW))
     tokens: Any = field(default_factory=lambda: itertools.count(1))
+    the_shop: FakeShop = field(default_factory=lambda: FakeShop(clock=lambda: NOW))
+    at: datetime = NOW
+    slowness: timedelta = timedelta()
 
     def connect(self, **given: Any) -> list[Finding]:  # noqa: ANN401 - whatever a request holds
         facts: dict[str, Any] = {"store": STORE, "shop": SHOP, "credentials": CREDENTIALS}
@@ -92,7 +112,19 @@ class Office:
             settings=self.settings,
             secrets=self.secrets,
             administrations=self.partners,
+            partners=self,
+            clock=lambda: self.at,
         )
+
+    def shop(self, _store: Store) -> FakeShop:
+        self.at += self.slowness
+        return self.the_shop
+
+    def warehouse(self, _store: Store) -> FakeWarehouse:
+        raise AssertionError
+
+    def desk(self, _store: Store) -> FakeDesk:
+        raise AssertionError
 
     @property
     def store(self) -> Store:
@@ -825,3 +857,86 @@ def test_a_store_without_credentials_can_be_disconnected(office: Office) -> None
     assert codes(found) == []
     assert codes(found, Severity.WARNING) == ["webhooks_leftover"]
     assert office.settings.store(STORE) is None
+
+
+OURS = FulfillmentHold("gid://shopify/FulfillmentHold/1", "OTHER", ours=True)
+THEIRS = FulfillmentHold("gid://shopify/FulfillmentHold/2", "OTHER")
+
+
+def held(office: Office, number: int = 1) -> OrderId:
+    """Put an order into the shop that we hold there, and somebody else too."""
+    order_id = OrderId(f"55000{number}")
+    part = replace(a_fulfillment_order((a_line(),), n=number), status="ON_HOLD", holds=(OURS, THEIRS))
+    office.the_shop.put(replace(an_order(fulfillment_orders=(part,)), id=order_id))
+    office.records.write(OrderRecord(STORE, order_id, status=Status.HELD, since=NOW, due_at=NOW + MINUTE))
+    return order_id
+
+
+def holds(office: Office, order_id: OrderId) -> tuple[FulfillmentHold, ...]:
+    return office.the_shop.orders[order_id].fulfillment_orders[0].holds
+
+
+def test_disconnecting_takes_our_holds_off_in_shopify_and_nobody_elses(office: Office) -> None:
+    office.connect()
+    order_id = held(office)
+
+    found = office.disconnect()
+
+    assert holds(office, order_id) == (THEIRS,)
+    assert codes(found, Severity.WARNING) == ["orders_left"]
+
+
+def test_nobody_holds_in_shopify_anew_what_disconnecting_releases(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.connect()
+    order_id = held(office)
+    mirrors: list[bool] = []
+    real = office.the_shop.release_holds
+
+    def release(*given: Any) -> None:  # noqa: ANN401 - whatever the port takes
+        mirrors.append(office.store.mirror_holds)
+        real(*given)
+
+    monkeypatch.setattr(office.the_shop, "release_holds", release)
+    office.disconnect()
+
+    assert mirrors == [False]
+    assert holds(office, order_id) == (THEIRS,)
+
+
+def test_holds_that_stay_in_shopify_are_told_and_keep_nobody_from_leaving(office: Office) -> None:
+    office.connect()
+    refused, released = held(office, 1), held(office, 2)
+    office.the_shop.fail("release_holds", RejectedByPartnerError(partner="shopify"))
+
+    found = office.disconnect()
+
+    assert len(holds(office, refused)) + len(holds(office, released)) == 3
+    assert codes(found, Severity.WARNING) == ["orders_left", "holds_left"]
+    assert codes(found) == []
+    assert office.settings.store(STORE) is None
+
+
+def test_disconnecting_ends_though_there_are_more_holds_than_time(office: Office) -> None:
+    office.connect()
+    orders = [held(office, number) for number in range(1, 31)]
+    office.slowness = timedelta(seconds=1)
+
+    found = office.disconnect()
+
+    kept = [order_id for order_id in orders if OURS in holds(office, order_id)]
+    (left,) = (each for each in found if each.code == "holds_left")
+    assert 0 < len(kept) < len(orders)
+    assert left.text.startswith(f"{len(kept)} orders")
+    assert [order_id in left.text for order_id in kept].count(True) == 10
+    assert office.settings.store(STORE) is None
+
+
+def test_what_only_shipstation_knows_has_no_hold_to_release(office: Office) -> None:
+    office.connect(routes=BOTH)
+    stand_in = OrderId("shipstation-800000001")
+    office.records.write(OrderRecord(STORE, stand_in, status=Status.HELD, since=NOW, due_at=NOW + MINUTE))
+
+    assert codes(office.disconnect(), Severity.WARNING) == ["orders_left"]
+    assert not office.the_shop.calls["read_order"]

@@ -12,13 +12,24 @@ from jetbridge.domain.changes import Ordered, Wish
 from jetbridge.domain.holds import REASONS
 from jetbridge.domain.order import FulfillmentHold
 from jetbridge.domain.record import Status
-from jetbridge.domain.rules import DEFAULT_RULES, HoldOrder, Rule, RuleSet
+from jetbridge.domain.rules import (
+    DEFAULT_RULES,
+    Comparison,
+    Exclude,
+    Forward,
+    HoldOrder,
+    Operator,
+    Rule,
+    RuleSet,
+    Split,
+)
 from jetbridge.domain.ship_options import ShipOptionMapping, normalized
 from jetbridge.domain.store import OutOfStock
 from jetbridge.errors import (
     CredentialsRejectedError,
     DuplicateReferenceError,
     OutcomeUnknownError,
+    PartnerUnavailableError,
     RejectedByPartnerError,
 )
 from jetbridge.ports import NewJetpackOrder
@@ -35,11 +46,13 @@ from tests.builders import (
     an_order,
     on_shipstation,
 )
+from tests.fake_partners import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jetbridge.domain.store import Store
+    from jetbridge.errors import PartnerError
 
 
 @dataclass(frozen=True)
@@ -412,3 +425,118 @@ def test_a_release_that_fails_is_made_good_before_anything_is_sent() -> None:
     assert not bridge.units_at_jetpack()
     bridge.settle(5)
     assert bridge.units_at_jetpack() == {"TEA-250": 1}
+
+
+def always(call: str, error: PartnerError) -> Callable[[str], Fault | None]:
+    return lambda called: Fault(error) if called == call else None
+
+
+def test_a_hold_that_shopify_refuses_for_good_is_told_once() -> None:
+    bridge = Bridge()
+    bridge.put(an_order(risk="CANCEL"))
+    bridge.the_shop.draw_fault = always("hold", RejectedByPartnerError("no permission", partner="shopify"))
+    bridge.settle(60 * 12)
+    told = [each for event in bridge.records.timeline(STORE, ORDER_ID) for each in event.did]
+    assert told == ["held: fraud_risk", "hold not shown in Shopify: RejectedByPartnerError"]
+    assert bridge.the_shop.calls["hold"] > 10, "and asked for again all the same"
+
+
+OUT: dict[str, Callable[[Bridge], object]] = {
+    "a person": lambda bridge: wish(bridge, Wish.EXCLUDE),
+    "a rule": settings(rules=RuleSet(3, (Rule("not ours", (Exclude("not ours"),)),))),
+    "the shop": lambda bridge: bridge.put(replace(bridge.order, cancelled_at=bridge.at)),
+}
+
+
+@pytest.mark.parametrize("who", OUT)
+def test_our_hold_leaves_shopify_though_the_first_release_of_an_order_that_is_done_with_fails(who: str) -> None:
+    bridge = Bridge(a_store(rules=RuleSet(2, (Rule("wait", (HoldOrder(),)),))))
+    bridge.put(an_order())
+    bridge.forward()
+    bridge.settle(60)
+    assert mirrored(bridge) == ["OTHER"]
+    bridge.the_shop.fail("release_holds", PartnerUnavailableError(partner="shopify"))
+    OUT[who](bridge)
+    bridge.forward()
+    assert mirrored(bridge) == ["OTHER"]
+    for _ in range(5):  # no change at the shop wakes it any more
+        bridge.pass_time(timedelta(minutes=1))
+        bridge.sweep_due()
+    assert bridge.record().status is (Status.CANCELLED if who == "the shop" else Status.EXCLUDED)
+    assert not mirrored(bridge)
+    bridge.settle(60)
+    assert bridge.record().due_at is None
+    assert bridge.record().attempts == 0
+
+
+def test_a_release_that_never_succeeds_is_tried_ever_more_rarely() -> None:
+    bridge = Bridge(a_store(rules=RuleSet(2, (Rule("wait", (HoldOrder(),)),))))
+    bridge.put(an_order())
+    bridge.forward()
+    bridge.the_shop.draw_fault = always("release_holds", OutcomeUnknownError(partner="shopify"))
+    wish(bridge, Wish.EXCLUDE)
+    bridge.forward()
+    bridge.settle(60 * 12)
+    assert 10 < bridge.the_shop.calls["release_holds"] < 20
+    bridge.settle(60 * 24 * 15)
+    assert bridge.record().status is Status.FAILED, "after 15 days a person is called"
+
+
+def test_one_release_that_fails_keeps_no_other_back() -> None:
+    tea, jam = a_line(), a_line("JAM-1", n=2)
+    bridge = Bridge(a_store(rules=RuleSet(2, (Rule("wait", (HoldOrder(),)),))))
+    parts = (a_fulfillment_order((tea,), n=1), a_fulfillment_order((jam,), n=2))
+    bridge.put(an_order(tea, jam, fulfillment_orders=parts))
+    bridge.forward()
+    assert len(mirrored(bridge)) == 2
+    bridge.the_shop.fail("release_holds", PartnerUnavailableError(partner="shopify"))
+    settings(mirror_holds=False)(bridge)
+    bridge.forward()
+    assert len(mirrored(bridge)) == 1
+    bridge.settle(5)
+    assert not mirrored(bridge)
+
+
+def test_the_reason_shown_in_shopify_follows_ours() -> None:
+    bridge = Bridge(a_store(rules=RuleSet(2, (Rule("wait", (HoldOrder(),)),))))
+    bridge.put(an_order())
+    bridge.forward()
+    assert mirrored(bridge) == ["OTHER"]
+    bridge.put(replace(bridge.order, risk="CANCEL"))
+    bridge.forward()
+    bridge.settle(60)
+    assert mirrored(bridge) == ["HIGH_RISK_OF_FRAUD"]
+    (shown,) = bridge.the_shop.mirrored.values()
+    assert shown.notes.startswith("fraud_risk")
+    assert bridge.the_shop.calls["hold"] == 2
+
+
+def test_a_reason_that_cannot_be_taken_off_yet_is_changed_later() -> None:
+    bridge = Bridge(a_store(rules=RuleSet(2, (Rule("wait", (HoldOrder(),)),))))
+    bridge.put(an_order())
+    bridge.forward()
+    bridge.the_shop.fail("release_holds", PartnerUnavailableError(partner="shopify"))
+    bridge.put(replace(bridge.order, risk="CANCEL"))
+    bridge.forward()
+    assert mirrored(bridge) == ["OTHER"]
+    assert bridge.the_shop.calls["hold"] == 1, "two holds of ours would tell two things"
+    bridge.settle(5)
+    assert mirrored(bridge) == ["HIGH_RISK_OF_FRAUD"]
+
+
+def test_what_stays_held_shows_once_the_rest_of_its_fulfillment_order_has_left() -> None:
+    tea_now = Comparison("sku", Operator.IS, "TEA-250")
+    bridge = Bridge(a_store(rules=RuleSet(2, (Rule("split", (Forward(), Split(tea_now))),))))
+    bridge.put(an_order(a_line(), a_line("JAM-1", n=2)))
+    bridge.forward()
+    bridge.settle(60)
+    assert not mirrored(bridge), "a hold would keep the tea from being announced"
+    bridge.the_warehouse.ship(shipment(bridge), "1ZTEST0001")
+    bridge.track()
+    bridge.settle(30)
+    assert bridge.told() == {"1ZTEST0001": 1}
+    assert mirrored(bridge) == ["OTHER"]
+    wish(bridge, Wish.FORWARD)
+    bridge.forward()
+    assert bridge.units_at_jetpack() == {"TEA-250": 1, "JAM-1": 1}
+    assert not mirrored(bridge)

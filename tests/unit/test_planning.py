@@ -451,7 +451,10 @@ def test_while_an_effect_may_be_under_way_nothing_is_done_and_its_end_is_the_nex
 
 def test_the_same_refusal_is_not_asked_for_twice_but_a_changed_order_is() -> None:
     order = an_order()
-    hold = Hold("rejected_by_jetpack", NOW, "zip_code", create_hash(order))
+    action = decide(order).action
+    assert isinstance(action, Create)
+    change = create_hash(order, action.lines, action.ship_option, action.location)
+    hold = Hold("rejected_by_jetpack", NOW, "zip_code", change)
     refused = replace(NEW, rejections=(("", hold),))
     assert decide(order, refused).action is None
     better = replace(order, shipping_address=replace(order.shipping_address, zip="62702"))  # type: ignore[type-var]

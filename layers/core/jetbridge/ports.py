@@ -496,7 +496,7 @@ class Shop(Protocol):
     def mark_forwarded(self, order_id: OrderId, references: Sequence[str]) -> None:
         """Write under which references an order is at Jetpack, in a metafield of our app. Safe to repeat.
 
-        Raises what `add_tags` does.
+        No references delete the mark; one that is not there counts as done. Raises what `add_tags` does.
         """
 
     def orders_named(self, name: str) -> tuple[OrderId, ...]:

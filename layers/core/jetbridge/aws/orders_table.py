@@ -83,6 +83,7 @@ SHORT = {
     "carrier": "cr",
     "fulfillment_id": "fi",
     "until": "un",
+    "at_jetpack": "aj",
     # its intent
     "action": "ac",
     "payload_hash": "ph",

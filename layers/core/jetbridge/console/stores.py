@@ -95,7 +95,14 @@ def disconnect(store: Slug, force: Annotated[bool, Query()] = False) -> Findings
     call = call_of(router)
     slug = StoreSlug(store)
     known = slug in call.console.settings.stores()
-    findings = disconnect_store(slug, force=force, **call.console.ports({}), records=call.console.records)
+    findings = disconnect_store(
+        slug,
+        force=force,
+        **call.console.ports({}),
+        records=call.console.records,
+        partners=call.console.partners,
+        clock=bootstrap.now,
+    )
     if known and "disconnected" in {each.code for each in findings}:
         call.note(slug, "store_disconnected", "by force" if force else "")
     return FindingsAnswer(ok=not broken(findings), findings=_answers(findings))

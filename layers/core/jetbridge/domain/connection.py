@@ -72,6 +72,7 @@ CODES: Mapping[str, tuple[Trouble, ...]] = {
     "failed_forwarding": _FORWARD,
     "failed_tracking": _TRACK,
     "held": _FORWARD + _HOLD,
+    "holds_left": _HOLD,
     "import_alive": _FORWARD,
     "import_late": _FORWARD,
     "import_off": _FORWARD,

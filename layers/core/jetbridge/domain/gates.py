@@ -190,10 +190,15 @@ def sku_gate(skus: Iterable[str], catalogue: Catalogue) -> Gate:
     return PASSED
 
 
+def goes_abroad(order: Order, store: Store) -> bool:
+    """Whether it leaves the countries the store says its parcels start in; not, while it does not say."""
+    country = order.shipping_address.country_code if order.shipping_address else ""
+    return bool(store.ships_from) and country not in store.ships_from
+
+
 def customs_gate(order: Order, store: Store, skus: Iterable[str], catalogue: Catalogue) -> Gate:
     """Hold what leaves the country without customs data, if the store says where its parcels start."""
-    country = order.shipping_address.country_code if order.shipping_address else ""
-    if not store.ships_from or country in store.ships_from:
+    if not goes_abroad(order, store):
         return PASSED
     if missing := sorted(set(skus) & catalogue.without_customs):
         return Gate(UnitState.HELD, "customs_data_missing", f"no customs data at Jetpack: {', '.join(missing)}")
@@ -216,6 +221,9 @@ def mapping_gate(order: Order, store: Store, chosen: str) -> Gate:
 
 NO_METHOD = "(none)"
 """How an order without a shipping method is shown."""
+
+SEVERAL = " | "
+"""Between the details of a hold that parts of an order are under for different causes."""
 
 
 def ship_option_gate(order: Order, ship_option: str, chosen: str, catalogue: Catalogue) -> Gate:

@@ -125,7 +125,7 @@ REASONS: dict[str, Reason] = {
     "already_forwarded_elsewhere": Reason(
         "merchant",
         "somebody else has sent it to Jetpack",
-        "Switch the other forwarder off: Jetpack's own app, or ShipStation's rule. If there is none, forward it now.",
+        "Look in Jetpack's dashboard, and switch the other forwarder off. If nothing of it is there, forward it now.",
         "Jetpack shows what was meant, or nothing of others any more",
     ),
     "cancelled_at_jetpack": Reason(
@@ -177,6 +177,7 @@ LIFTED_BY_SETTINGS = frozenset(
         "invalid_address",
         "no_rule_matched",
         "out_of_stock",
+        "rejected_by_jetpack",
         "rule_hold",
         "unknown_sku",
         "unmapped_ship_option",

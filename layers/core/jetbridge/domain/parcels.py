@@ -43,19 +43,24 @@ def with_shipments(consignment: Consignment, seen: JetpackOrder, now: datetime) 
     parcels = {parcel.shipment_id: parcel for parcel in consignment.parcels}
     for shipment in seen.shipments:
         known = parcels.get(shipment.id)
-        if shipment.shipped and (known is None or (known.state is ParcelState.FAILED and not known.units)):
+        if shipment.shipped and (known is None or _unplaced(known, consignment)):
             others = tuple(parcel for parcel in parcels.values() if parcel.shipment_id != shipment.id)
-            units = _units(replace(consignment, parcels=others), shipment, only=len(seen.shipments) == 1)
-            # Without units of its own it can only be put beside a parcel told of before (a late one).
-            tellable = units or (known is None and consignment.complete)
-            known = Parcel(
+            rest = replace(consignment, parcels=others)
+            parcel = Parcel(
                 shipment.id,
-                units,
-                ParcelState.ANNOUNCING if tellable else ParcelState.FAILED,
+                _units(rest, shipment, only=len(seen.shipments) == 1),
+                ParcelState.FAILED,
                 shipment.tracking_number,
                 shipment.carrier,
                 shipment.tracking_url,
+                at_jetpack=_contents(rest, shipment, last=all(each.shipped for each in seen.shipments)),
             )
+            # Without units of its own it can only be put beside a parcel told of before: a late one, or the rest of
+            # a bundle.
+            whole = consignment.shipped_units >= consignment.units
+            beside = (parcel.at_jetpack or whole) and told_with(parcel, rest)
+            tellable = parcel.units or beside or (known is None and whole)
+            known = replace(parcel, state=ParcelState.ANNOUNCING) if tellable else parcel
         if known and shipment.shipped and _differs(known, shipment):
             # Nobody was told yet: what is told is what Jetpack says now. Or another label was printed since, and
             # the customer must hear of its number.
@@ -69,6 +74,28 @@ def with_shipments(consignment: Consignment, seen: JetpackOrder, now: datetime) 
             parcels[shipment.id] = known
     updated = replace(consignment, parcels=tuple(parcels.values()))
     return replace(updated, trouble=_trouble(updated, seen, now))
+
+
+def _unplaced(parcel: Parcel, consignment: Consignment) -> bool:
+    """Whether nobody can say yet which goods of ours a parcel holds: what leaves after it may tell."""
+    tried = consignment.bundled and parcel.until is not None
+    return parcel.state is ParcelState.FAILED and not parcel.units and not tried
+
+
+def told_with(parcel: Parcel, consignment: Consignment) -> frozenset[str]:
+    """Name the other parcels whose units a parcel without any belongs to: it holds the rest of bundles counted there.
+
+    One that names nothing we know may belong to any of them. Without bundles no parcel belongs to another.
+    """
+    if not consignment.bundled:
+        return frozenset()
+    skus = {sku for sku, _ in parcel.at_jetpack}
+    lines = {line.line_id for line in consignment.lines if not skus or any(sku in skus for sku, _ in line.at_jetpack)}
+    return frozenset(
+        each.shipment_id
+        for each in consignment.parcels
+        if each.shipment_id != parcel.shipment_id and any(line_id in lines for line_id, _ in each.units)
+    )
 
 
 def _differs(parcel: Parcel, shipment: JetpackShipment) -> bool:
@@ -108,6 +135,22 @@ def _units(consignment: Consignment, shipment: JetpackShipment, *, only: bool) -
     if not units and only:
         return tuple((line_id, quantity) for line_id, quantity in left.items() if quantity > 0)
     return tuple(units.items())
+
+
+def _contents(consignment: Consignment, shipment: JetpackShipment, *, last: bool) -> tuple[tuple[str, int], ...]:
+    """Tell what a shipment holds of a consignment with bundles, as Jetpack counts it.
+
+    Jetpack's own kits show only what they are made of: the last shipment, naming something else, holds what is left.
+    """
+    if not consignment.bundled:
+        return ()
+    there: Counter[str] = Counter()
+    for sku, quantity in shipment.items:
+        there[sku] += quantity
+    known = consignment.at_jetpack
+    if last and not (there and there.keys() <= known.keys()):
+        there = consignment.to_come
+    return tuple((sku, quantity) for sku, quantity in there.items() if sku in known)
 
 
 OUR_HOLD = "Manual"

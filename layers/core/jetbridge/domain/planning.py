@@ -32,6 +32,7 @@ from jetbridge.domain.gates import (
     customs_gate,
     elsewhere_gate,
     first_stop,
+    goes_abroad,
     grace_gate,
     later_gate,
     mapping_gate,
@@ -44,7 +45,7 @@ from jetbridge.domain.gates import (
 )
 from jetbridge.domain.holds import Hold
 from jetbridge.domain.identifiers import LineId
-from jetbridge.domain.order import Catalogue, JetpackOrder, Order, digest
+from jetbridge.domain.order import Catalogue, JetpackOrder, Order, address_fields, digest
 from jetbridge.domain.record import (
     ConsignedLine,
     Consignment,
@@ -64,7 +65,7 @@ from jetbridge.domain.standing import NOTHING_TO_MIRROR, Mirror, Stops, stand
 from jetbridge.domain.store import OutOfStock, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jetbridge.domain.shipstation import ShipStationOrder
 
@@ -163,7 +164,13 @@ class Plan:
 
 
 def _unwanted(order: Order, record: OrderRecord, store: Store) -> Consignment | None:
-    """Find a consignment holding units the source no longer wants from us: cancelled, removed, moved or sent by others.
+    """Find a consignment holding units nobody wants from us any more, which could still be taken back."""
+    found = _all_unwanted(order, record, store)
+    return next((each for each in found if not (each.complete or each.refusal)), None)
+
+
+def _all_unwanted(order: Order, record: OrderRecord, store: Store) -> Iterator[Consignment]:
+    """Find consignments holding units the source no longer wants from us: cancelled, removed, moved or sent by others.
 
     Both counts must say so. The line's count alone falls with refunds of units long shipped, and fulfillment
     orders alone vanish for a moment whenever they are replaced.
@@ -181,10 +188,10 @@ def _unwanted(order: Order, record: OrderRecord, store: Store) -> Consignment | 
     # The newest consignment goes first: the older one is further on its way.
     for consignment in reversed(record.live):
         dropped = any(part.status == "cancelled" for part in _parts(consignment, order, record))
-        wanted = not dropped and not any(line.line_id in unwanted for line in consignment.lines)
-        if not (consignment.complete or consignment.refusal or wanted):
-            return consignment
-    return None
+        # The rest of a bundle that was told with its first box is counted as sent; it can still be stopped.
+        rest = bool(consignment.to_come) and (order.cancelled_at or unwished(record))
+        if dropped or rest or any(line.line_id in unwanted for line in consignment.lines):
+            yield consignment
 
 
 def _changed(order: Order, record: OrderRecord) -> Consignment | None:
@@ -277,15 +284,18 @@ def _plan(read: _Read, record: OrderRecord) -> Plan:  # noqa: PLR0911 - one retu
         if consignment.intent and now < consignment.intent.until:
             return _stand(read, record, trace=("an effect is under way",))
         if consignment.intent or consignment.state is ConsignmentState.CREATING:
+            if _sent_anew(consignment, record.ordered_by_person):
+                return _plan(read, record.with_consignment(cancelled(consignment)))
             action = consignment.intent.action if consignment.intent else "create"
             return Plan(record, Resolve(consignment.n, action), trace=(f"outcome of {action} unknown: look first",))
-    record = _still_refused(order, record)
-    late, on_hold = _to_take_back(order, record, store), _to_hold_back(order, record, store)
-    if (late or on_hold) and read.shipments is None:
+    record = _still_refused(order, record, store)
+    late, on_hold = _to_take_back(order, record, store), list(_to_hold_back(order, record, store))
+    asked_for = {each.n for each in record.live if each.jetpack_order_id}
+    if (late or on_hold) and not asked_for <= (read.shipments or {}).keys():
         return Plan(record, needs=frozenset({Need.SHIPMENTS}))
-    if on_hold and not (late and late[1] != "edit_refused"):
+    for each in on_hold if not (late and late[1] != "edit_refused") else ():
         # What is to stand still is stopped before it is edited: it can be edited while it stands.
-        held = _hold_back(read, record, on_hold)
+        held = _hold_back(read, record, each)
         if held:
             return held
     if late:
@@ -293,15 +303,22 @@ def _plan(read: _Read, record: OrderRecord) -> Plan:  # noqa: PLR0911 - one retu
     return _forward(read, record)
 
 
-def _still_refused(order: Order, record: OrderRecord) -> OrderRecord:
-    """Forget refusals whose cause is gone: the source has changed again, or all has left."""
+def _sent_anew(consignment: Consignment, ordered: Ordered | None) -> bool:
+    """Whether a person, who has looked at Jetpack, wants units sent again that a create of unknown outcome names."""
+    if consignment.intent or consignment.trouble is None or ordered is None:
+        return False
+    return ordered.wish is Wish.FORWARD and ordered.at > consignment.trouble.since
+
+
+def _still_refused(order: Order, record: OrderRecord, store: Store) -> OrderRecord:
+    """Forget refusals whose cause is gone: the source has changed again, all has left, or it fits by now."""
+    unwanted = {each.n for each in _all_unwanted(order, record, store)}
     for consignment in record.live:
-        if consignment.refusal and (
-            consignment.complete
-            or consignment.refusal.change
-            != fingerprint(as_seen(order, consignment.shipstation_id), record.ordered_by_person)
-        ):
-            record = record.with_consignment(replace(consignment, refusal=None))
+        if refusal := consignment.refusal:
+            change = fingerprint(as_seen(order, consignment.shipstation_id), record.ordered_by_person)
+            fits = refusal.reason == "cancel_refused" and consignment.n not in unwanted
+            if consignment.complete or fits or refusal.change != change:
+                record = record.with_consignment(replace(consignment, refusal=None))
     return record
 
 
@@ -355,28 +372,38 @@ def _after(read: _Read, record: OrderRecord, trace: str) -> Plan:
 def _edit(read: _Read, record: OrderRecord, edited: Consignment, shipments: tuple[str, ...]) -> Plan:
     """Change shipments that are not picked yet, if where and how they go now would pass the gates."""
     view, store = as_seen(read.order, edited.shipstation_id), read.store
-    chosen = verdict_on(view, store, read.now).ship_option
+    verdict, ordered = verdict_on(view, store, read.now), record.ordered_by_person
+    if not (rules_gate(verdict).passed or (ordered and ordered.wish is Wish.FORWARD)):
+        # As it is now it would not be forwarded: it is taken back, and then stands where the rules say.
+        why = f"the source changed, and {verdict.rule or 'no rule'} says {verdict.outcome}: cancel consignment"
+        return Plan(record, Cancel(edited.n, "edit_refused"), trace=(f"{why} {edited.n}",))
+    chosen = verdict.ship_option
     ship_option = ship_option_for(view, store, chosen)
+    if read.catalogue is None and goes_abroad(view, store):
+        return Plan(record, needs=frozenset({Need.CATALOGUE}))
+    catalogue = read.catalogue or Catalogue()
+    skus = [sku for line in edited.lines for sku, _ in line.at_jetpack]
     gate, trace = first_stop(
         {
             "address": lambda: address_gate(view, store, ship_option),
+            "customs": lambda: customs_gate(view, store, skus, catalogue),
             "ship option": lambda: mapping_gate(view, store, chosen),
         }
     )
     if not gate.passed:
-        hold = Hold(gate.reason, read.now, f"the change to consignment {edited.n} cannot be sent: {gate.detail}")
-        return _stand(read, record, hold=hold, trace=tuple(trace))
+        # By the detail, which is the method, the orders are found that wait for a mapping.
+        trace = [*trace, f"the change to consignment {edited.n} cannot be sent"]
+        return _stand(read, record, hold=Hold(gate.reason, read.now, gate.detail), trace=tuple(trace))
     action = Edit(edited.n, shipments, ship_option, source_hash(view))
     return Plan(record, action, trace=(f"the source changed: edit consignment {edited.n}",))
 
 
-def _to_hold_back(order: Order, record: OrderRecord, store: Store) -> Consignment | None:
-    """Find a consignment that is, or was, on hold at the source: Jetpack's shipments must follow, later ones too."""
+def _to_hold_back(order: Order, record: OrderRecord, store: Store) -> Iterator[Consignment]:
+    """Find consignments that are, or were, on hold at the source: Jetpack's shipments must follow, later ones too."""
     for consignment in record.live:
         under_way = consignment.state is ConsignmentState.LIVE and not (consignment.complete or consignment.refusal)
         if under_way and (consignment.held_back or _held_at_source(order, record, consignment, store)):
-            return consignment
-    return None
+            yield consignment
 
 
 def _held_at_source(order: Order, record: OrderRecord, consignment: Consignment, store: Store) -> bool:
@@ -440,9 +467,10 @@ def fingerprint(order: Order, ordered: Ordered | None = None) -> str:
     return digest([source_hash(order), bool(order.cancelled_at), units, parts, holds, wish])
 
 
-def create_hash(order: Order) -> str:
-    """Hash what a create says of an order, seen as one of its ShipStation orders: the rest cannot have it refused."""
-    return digest([source_hash(order), [(line.id, line.sku, line.current_quantity) for line in order.lines]])
+def create_hash(view: Order, lines: Iterable[ConsignedLine], ship_option: str, location: str) -> str:
+    """Hash what a create sends of an order, seen as one of its ShipStation orders: nothing else has it refused."""
+    sent = [(line.line_id, line.sku, line.quantity, line.components) for line in lines]
+    return digest([address_fields(view), sent, ship_option, location])
 
 
 # -- the way forward ------------------------------------------------------------------------------------------
@@ -500,11 +528,6 @@ def _forward_part(read: _Read, view: Order, record: OrderRecord, ready: list[Res
     now_lines = sorted({rest.line_id for rest in ready if rest.line_id not in verdict.later})
     ordered = record.ordered_by_person
     at_once = ordered is not None and ordered.wish is Wish.FORWARD
-    rejected = dict(record.rejections).get(part)
-    asked_again = rejected is not None and ordered is not None and at_once and ordered.at > rejected.since
-    if rejected and rejected.change == create_hash(view) and not asked_again:
-        stop = Gate(UnitState.HELD, rejected.reason, rejected.detail)
-        return Plan(record, trace=("refused as it is",), stop=stop, verdicts=(verdict,))
     if at_once:
         now_lines = sorted({rest.line_id for rest in ready})
     gate, trace = first_stop(
@@ -549,8 +572,6 @@ def _forward_part(read: _Read, view: Order, record: OrderRecord, ready: list[Res
     stood = replace(stood, trace=(*trace, *more), stop=gate, later=tuple(later.items()))
     if not gate.passed:
         return stood
-    if mirrored := _mirrored(view, units):
-        return replace(stood, action=Release(mirrored))
     action = Create(
         n := max((each.n for each in record.consignments), default=0) + 1,
         reference_for(record.store, record.order_id, n),
@@ -564,6 +585,17 @@ def _forward_part(read: _Read, view: Order, record: OrderRecord, ready: list[Res
         part,
         verdict.location,
     )
+    rejected = dict(record.rejections).get(part)
+    asked_again = rejected is not None and ordered is not None and at_once and ordered.at > rejected.since
+    if (
+        rejected
+        and rejected.change == create_hash(view, action.lines, ship_option, action.location)
+        and not asked_again
+    ):
+        refused = Gate(UnitState.HELD, rejected.reason, rejected.detail)
+        return replace(stood, trace=(*stood.trace, "refused as it is"), stop=refused)
+    if mirrored := _mirrored(view, units):
+        return replace(stood, action=Release(mirrored))
     decided = replace(decision, ship_option=ship_option, location=verdict.location)
     return replace(stood, record=replace(record, decision=decided), action=action)
 

@@ -101,6 +101,8 @@ class Parcel:
     """While announcing: the end of the intent."""
     told: str = ""
     """The number the shop was told before, when it has changed since."""
+    at_jetpack: tuple[tuple[str, int], ...] = ()
+    """(Jetpack's SKU, units of it) in it; only where bundles are packed, whose units count before all of them left."""
 
     @property
     def done(self) -> bool:
@@ -209,9 +211,24 @@ class Consignment:
         return sum(quantity for parcel in self.parcels for _, quantity in parcel.units)
 
     @property
+    def bundled(self) -> bool:
+        """Whether Jetpack packs some of it from other SKUs than were ordered."""
+        return any(line.components for line in self.lines)
+
+    @property
+    def to_come(self) -> Counter[str]:
+        """What is in no parcel yet, as Jetpack counts it; known only where bundles are packed."""
+        if not self.bundled:
+            return Counter()
+        left = self.at_jetpack
+        for parcel in self.parcels:
+            left.subtract(dict(parcel.at_jetpack))
+        return +left
+
+    @property
     def complete(self) -> bool:
-        """Whether every unit is in a parcel."""
-        return self.shipped_units >= self.units
+        """Whether every unit is in a parcel: of a bundle all that it is packed from, not only the first of it."""
+        return self.shipped_units >= self.units and not self.to_come
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +406,8 @@ def status_of(record: OrderRecord) -> Status:  # noqa: PLR0911 - one return a st
         return Status.HELD
     if units[UnitState.FORWARDING]:
         return Status.FORWARDING
-    if shipped and (open_at_jetpack or units[UnitState.WAITING]):
+    rest_of_bundle = any(consignment.to_come for consignment in record.live)
+    if shipped and (open_at_jetpack or units[UnitState.WAITING] or rest_of_bundle):
         return Status.PARTIALLY_SHIPPED
     if units[UnitState.WAITING] or record.unseen:
         return Status.WAITING
@@ -443,8 +461,8 @@ def _forward_by(record: OrderRecord, now: datetime, wake: Iterable[datetime | No
     intents += [now for each in record.live if each.cancel_asked and each.trouble and not each.intent]
     wakes = [moment for moment in wake if moment]
     wakes += [now] if record.owes_marks else []
-    if not (pending or intents or wakes or record.hold or record.failed):
-        return None
+    if not (pending or intents or wakes or record.hold or record.failed or record.attempts):
+        return None  # a look that failed has still to be made good, whatever the way back sees meanwhile
     held = record.hold or any(each.trouble for each in record.live)
     # A moment that has passed is not a reason to look without end.
     moments = [max(moment, now + SAME_LOOK) for moment in wakes]

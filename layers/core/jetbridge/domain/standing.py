@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jetbridge.domain.accounting import Rest, account, consigned, route_of
+from jetbridge.domain.accounting import Rest, account, consigned, fulfilled_by_us_and_elsewhere, route_of
 from jetbridge.domain.changes import Wish
-from jetbridge.domain.gates import PASSED, Gate
+from jetbridge.domain.gates import PASSED, SEVERAL, Gate
 from jetbridge.domain.holds import REASONS, Hold, continued
 from jetbridge.domain.identifiers import LineId
 from jetbridge.domain.record import Consignment, ConsignmentState, NextLook, OrderRecord, UnitState, settled
@@ -60,7 +60,8 @@ def stand(  # noqa: PLR0913 - what was read, and what was decided about it
         places[UnitState.WAITING if rest.gate.passed else rest.gate.state] += rest.quantity
     held = next((rest.gate for rest in rests if rest.gate.state is UnitState.HELD), None)
     if hold is None and held:
-        hold = Hold(held.reason, now, held.detail)
+        same = (rest.gate.detail for rest in rests if rest.gate.state is held.state and rest.gate.reason == held.reason)
+        hold = Hold(held.reason, now, SEVERAL.join(dict.fromkeys(same)))
     hold = hold or next((each.refusal for each in record.live if each.refusal), None)
     if hold is None and any(each.held_back for each in record.live):
         hold = Hold("store_hold", now, "on hold at the source after it was forwarded, and at Jetpack too")
@@ -86,24 +87,27 @@ def mirror_of(rests: Iterable[Rest], order: Order, record: OrderRecord, store: S
     """Find the fulfillment orders that should show a hold of ours and do not, or do and should not.
 
     A hold in Shopify is of whole fulfillment orders: one is held only if every unit left in it is, and nothing of
-    it is at Jetpack, which a hold would keep from being announced. Waiting is never mirrored.
+    it is at Jetpack and not announced, which a hold would keep from being so. Waiting is never mirrored.
+    A hold that shows another reason than ours now is in both lists: taken off first, then put on anew.
     """
     gates: dict[str, list[Gate]] = {}
     for rest in rests:
         gates.setdefault(rest.fulfillment_order, []).append(rest.gate)
     mirroring = store.mirror_holds and route_of(order, record, store) is Route.DIRECT
-    here = consigned(record)
+    unannounced = consigned(record)
+    unannounced.subtract(fulfilled_by_us_and_elsewhere(order, record)[0])
     hold, release = [], []
     for each in order.fulfillment_orders:
         if each.closed:
             continue
         why = _why(gates.get(each.id, []), record) if mirroring else None
-        if any(here[line.line_id] for line in each.lines):
+        if any(line.remaining and unannounced[line.line_id] > 0 for line in each.lines):
             why = None
-        ours = tuple(mirrored.id for mirrored in each.holds if mirrored.ours)
-        if ours and why is None:
-            release.append((each.id, ours))
-        elif why and not each.holds and "HOLD" in each.supported_actions:
+        ours = [mirrored for mirrored in each.holds if mirrored.ours]
+        stale = [mirrored for mirrored in ours if why is None or mirrored.reason != why[0]]
+        if stale:
+            release.append((each.id, tuple(mirrored.id for mirrored in ours)))
+        if why and len(each.holds) == len(ours) and (stale or not ours) and "HOLD" in each.supported_actions:
             hold.append((each.id, *why))
     return Mirror(tuple(hold), tuple(release)) if hold or release else NOTHING_TO_MIRROR
 

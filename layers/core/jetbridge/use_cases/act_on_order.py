@@ -15,6 +15,7 @@ from jetbridge.domain.changes import Change, Ordered, Wish
 from jetbridge.domain.holds import REASONS
 from jetbridge.domain.record import (
     FINISHED,
+    ConsignmentState,
     NextLook,
     OrderRecord,
     Status,
@@ -22,6 +23,7 @@ from jetbridge.domain.record import (
     looking_again,
     units_by_state,
 )
+from jetbridge.domain.shipstation import stood_in_for
 from jetbridge.domain.timeline import TimelineEvent
 from jetbridge.errors import ConflictError, InvalidRequestError, NotFoundError, TransientError
 from jetbridge.messages import WakeUp
@@ -178,7 +180,7 @@ def _ordered(  # noqa: PLR0913, PLR0917 - which order, and what is written into 
     raise ConflictError
 
 
-def _senseless(record: OrderRecord, action: OrderAction) -> str:  # noqa: PLR0911 - one return a reason
+def _senseless(record: OrderRecord, action: OrderAction) -> str:  # noqa: C901, PLR0911 - one return a reason
     """Say why an action makes no sense for the order as it stands; empty when it does."""
     units = units_by_state(record)
     before = record.ordered_by_person
@@ -189,6 +191,8 @@ def _senseless(record: OrderRecord, action: OrderAction) -> str:  # noqa: PLR091
             found = REASONS[record.hold.reason]
             return f"no person holds it; it is held because {found.meaning}. {found.next_step}"
         return "nobody ordered anything for it"
+    if stood_in_for(record.order_id):
+        return "nobody knows yet which Shopify order it is; what is ordered for it now would be lost"
     if before and WISHES[action] is before.wish:
         return ""  # ordered again
     if record.status in FINISHED and record.status is not Status.EXCLUDED:
@@ -196,7 +200,8 @@ def _senseless(record: OrderRecord, action: OrderAction) -> str:  # noqa: PLR091
     at_jetpack = units[UnitState.FORWARDED] + units[UnitState.FORWARDING]
     here = units[UnitState.WAITING] + units[UnitState.HELD]
     if action is OrderAction.FORWARD_NOW:
-        if record.unseen or here + units[UnitState.EXCLUDED]:
+        unknown = any(each.trouble and each.state is ConsignmentState.CREATING for each in record.live)
+        if record.unseen or here + units[UnitState.EXCLUDED] or unknown:
             return ""
         return "nothing of it is left to forward: it is at Jetpack already, or was sent or cancelled by others"
     if record.unseen or here + at_jetpack:

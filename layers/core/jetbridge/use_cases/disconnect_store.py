@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import itertools
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jetbridge.domain.connection import JETPACK, NAMES, SHIPSTATION, SHOPIFY, Finding, broken, error, good, warning
 from jetbridge.domain.record import FINISHED, Status
-from jetbridge.errors import ConfigurationError
+from jetbridge.domain.shipstation import stood_in_for
+from jetbridge.domain.store import Route
+from jetbridge.errors import ConfigurationError, PartnerError
 from jetbridge.use_cases.check_store import asked
 from jetbridge.use_cases.connect_store import unsubscribe_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
-    from jetbridge.domain.identifiers import StoreSlug
+    from jetbridge.domain.identifiers import OrderId, StoreSlug
     from jetbridge.domain.store import Store
-    from jetbridge.ports import Administrations, OrderRecords, SecretStore, StoreSettings
+    from jetbridge.ports import Administrations, OrderRecords, Partners, SecretStore, StoreSettings
+
+RELEASING = timedelta(seconds=10)
+"""How long our holds in Shopify are released one by one: whoever disconnects waits for the answer."""
+
+NAMED = 10
+"""How many orders a finding names; the rest is a number."""
 
 
 def disconnect_store(  # noqa: PLR0913 - which store, who we are, and one keyword a port
@@ -29,6 +40,8 @@ def disconnect_store(  # noqa: PLR0913 - which store, who we are, and one keywor
     settings: StoreSettings,
     secrets: SecretStore,
     administrations: Administrations,
+    partners: Partners,
+    clock: Callable[[], datetime],
 ) -> list[Finding]:
     """Disconnect a store. Rules, mappings and orders stay, for a reconnect. Safe to repeat.
 
@@ -41,12 +54,15 @@ def disconnect_store(  # noqa: PLR0913 - which store, who we are, and one keywor
         settings: SettingsTable.
         secrets: The stored credentials and webhook secrets.
         administrations: Opens the partners.
+        partners: The store's partners, for what stands at its orders.
+        clock: Gives the time.
 
     Returns:
         What was done and what was not, in words. With an error and without `force`, the store is still connected.
 
     Raises:
         TransientError: Our own tables or secrets cannot be reached.
+        ConflictError: Somebody changes the settings right now.
         ConfigurationError: The stored settings cannot be used.
     """
     settings.forget(slug)
@@ -68,12 +84,47 @@ def disconnect_store(  # noqa: PLR0913 - which store, who we are, and one keywor
     if left := sum(1 for status in Status if status not in FINISHED for _ in records.open_orders(slug, status)):
         text = f"{left} orders are not finished: nobody brings their tracking numbers back while the store is away."
         found.append(warning("orders_left", text, "Watch them in Jetpack's dashboard, or connect the store again."))
+    if store.mirror_holds:
+        # Workers hold nothing in Shopify from here on, and release what they look at.
+        settings.save_store(replace(store, mirror_holds=False))
+    if kept := _release_holds(store, records, partners, clock):
+        named = ", ".join([*kept[:NAMED], "…"] if len(kept) > NAMED else kept)
+        text = f"{len(kept)} orders may be on hold in Shopify because of us, and nobody releases them now: {named}."
+        step = "Release them in Shopify. Or connect again, turn mirror_holds off, and disconnect half an hour later."
+        found.append(warning("holds_left", text, step, SHOPIFY))
     # Settings first: a worker that finds none lets the order be; one without credentials would hold it.
     settings.delete_store(slug)
     for partner in NAMES:
         secrets.delete(slug, partner)
     found.append(good("disconnected", f"The store {slug} is disconnected. Its rules, mappings and orders are kept."))
     return found
+
+
+def _release_holds(
+    store: Store, records: OrderRecords, partners: Partners, clock: Callable[[], datetime]
+) -> list[OrderId]:
+    """Take our holds off in Shopify as far as time allows. Gives the orders that may keep theirs."""
+    until, kept = clock() + RELEASING, []
+    for order_id in _held(store.slug, records) if Route.DIRECT in store.routes else ():
+        try:
+            if clock() > until:
+                kept.append(order_id)
+                continue
+            shop = partners.shop(store)
+            order = shop.read_order(order_id)
+            for each in order.fulfillment_orders if order else ():
+                ours = [hold.id for hold in each.holds if hold.ours]
+                if ours and not each.closed:
+                    shop.release_holds(each.id, ours)
+        except PartnerError:
+            kept.append(order_id)
+    return kept
+
+
+def _held(slug: StoreSlug, records: OrderRecords) -> Iterable[OrderId]:
+    """Find the orders that may show a hold of ours; ShipStation's, known to no shop, show none."""
+    found = itertools.chain.from_iterable(records.open_orders(slug, each) for each in (Status.HELD, Status.FAILED))
+    return (order_id for order_id in found if not stood_in_for(order_id))
 
 
 @dataclass(slots=True)

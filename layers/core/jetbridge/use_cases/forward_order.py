@@ -27,7 +27,16 @@ from jetbridge.domain.planning import (
     skus_at_jetpack,
     verdict_on,
 )
-from jetbridge.domain.record import Consignment, ConsignmentState, Decision, Intent, NextLook, OrderRecord, UnitState
+from jetbridge.domain.record import (
+    Consignment,
+    ConsignmentState,
+    Decision,
+    Intent,
+    NextLook,
+    OrderRecord,
+    UnitState,
+    looking_again,
+)
 from jetbridge.domain.reference import foreign_keys
 from jetbridge.domain.ship_options import mapping_for, normalized
 from jetbridge.domain.shipstation import OPEN, as_seen, stand_in_for, stood_in_for
@@ -54,7 +63,6 @@ if TYPE_CHECKING:
     from jetbridge.domain.order import Catalogue, JetpackOrder, Order
     from jetbridge.domain.planning import Action
     from jetbridge.domain.record import ConsignedLine
-    from jetbridge.domain.rules import Verdict
     from jetbridge.domain.ship_options import Method
     from jetbridge.domain.shipstation import ShipStationOrder
     from jetbridge.domain.store import Store
@@ -73,7 +81,10 @@ if TYPE_CHECKING:
 
 BY = "forward_order"
 STEPS = 12
-"""A look takes a few steps (read catalogue, create, settle). More means the plan goes in circles: a bug."""
+"""Steps in a row that did nothing. A few are usual (read the catalogue); more means the plan goes in circles: a bug."""
+
+ENOUGH = timedelta(seconds=5)
+"""An order of very many parts is not done in one look: the next begins where this one ended, before time is up."""
 
 HALF_SENT = "half"
 """Stands for what no source can hash to."""
@@ -120,10 +131,11 @@ class _Asked:
 
 def _after(asked: _Asked, action: Action) -> _Asked:
     """Forget what an action has changed; Jetpack's reads lag, so what was just held is taken for held in this look."""
-    if not isinstance(action, HoldBack) or action.release or not asked.shipments:
-        return replace(asked, shipments=None)
+    if asked.shipments is None or isinstance(action, Release):
+        return asked
     shown = dict(asked.shipments)
-    if order := shown.get(action.n):
+    order = shown.pop(action.n, None)
+    if order and isinstance(action, HoldBack) and not action.release:
         held = (replace(each, status="OnHold") if each.id in action.shipments else each for each in order.shipments)
         shown[action.n] = replace(order, shipments=tuple(held))
     return replace(asked, shipments=shown)
@@ -318,8 +330,10 @@ class _Forwarding:
 
     def _advance(self, store: Store, order: Order, stored: OrderRecord) -> Looked:
         look, asked = self.look, _Asked()
-        verdicts: tuple[Verdict, ...] = ()
-        for _ in range(STEPS):
+        ruled = False
+        idle = 0
+        while idle < STEPS:
+            idle += 1
             record = self._begun(store, order, stored)
             planned = plan(
                 order,
@@ -330,7 +344,7 @@ class _Forwarding:
                 shipments=asked.shipments,
                 elsewhere=asked.elsewhere,
             )
-            verdicts = planned.verdicts or verdicts
+            ruled = ruled or bool(planned.verdicts)
             try:
                 if planned.needs:
                     asked = self._ask(planned.needs, asked, store, order, record)
@@ -338,21 +352,23 @@ class _Forwarding:
                 look.trace += planned.trace
                 action = planned.action
                 if isinstance(action, Release):
-                    order = self._released(store, order, action)
+                    order, asked = self._released(store, order, action), replace(asked, catalogue=None)
                 elif action:
-                    planned = replace(planned, record=owing_marks(planned.record, verdicts))
+                    if ruled:
+                        planned = replace(planned, record=owing_marks(planned.record, order, store, look.clock()))
                     acted = _Act(look, order, store, look.partners.warehouse(store)).carry_out(planned, action)
-                    if look.is_put_off or acted.version == stored.version:
-                        return look.finish("put_off", acted)
-                    if any(each.state is ConsignmentState.CREATING for each in acted.live):
-                        return look.finish("looked", acted)
-                    stored, asked = acted, _after(asked, action)
+                    if ended := self._ended(stored, acted):
+                        return ended
+                    stored, asked, idle = acted, _after(asked, action), 0
                 else:
                     stored = self._stand(planned, stored, order)
                     if not self._settings_moved(store, stored):
-                        return self._at_rest(store, order, stored, planned, verdicts)
+                        return self._at_rest(store, order, stored, planned, ruled=ruled)
                     look.settings.forget(store.slug)
-                    store = look.settings.store(store.slug) or store
+                    fresh = look.settings.store(store.slug)
+                    if fresh is None:
+                        return look.finish("unknown_store", stored)
+                    store, asked = fresh, replace(asked, catalogue=None)
             except PartnerError as error:
                 look.did.append(f"put off: {type(error).__name__}")
                 return look.finish("put_off", self.look.write(look.put_off(record, error)))
@@ -364,26 +380,39 @@ class _Forwarding:
         warehouse = self.look.partners.warehouse(store)
         if Need.SHIPMENTS in needs:
             shown = {each.n: each.jetpack_order_id for each in record.live if each.jetpack_order_id}
-            asked = replace(asked, shipments={n: warehouse.read_order(there) for n, there in shown.items()})
+            known = asked.shipments or {}
+            fresh = {n: warehouse.read_order(there) for n, there in shown.items() if n not in known}
+            asked = replace(asked, shipments={**known, **fresh})
         if Need.CATALOGUE in needs:
             with_stock = store.out_of_stock is not OutOfStock.FORWARD
             named = _named(order, store, self.look.clock())
             asked = replace(asked, catalogue=warehouse.catalogue(*named, with_stock=with_stock))
         if Need.ELSEWHERE in needs:
-            known = (self.runtime.foreign_order(store.slug, key) for key in foreign_keys(order.name, order.id))
-            asked = replace(asked, elsewhere=next(filter(None, known), ""))
+            found = (self.runtime.foreign_order(store.slug, key) for key in foreign_keys(order.name, order.id))
+            asked = replace(asked, elsewhere=next(filter(None, found), ""))
         return asked
 
-    def _at_rest(
-        self, store: Store, order: Order, stored: OrderRecord, planned: Plan, verdicts: tuple[Verdict, ...]
-    ) -> Looked:
+    def _at_rest(self, store: Store, order: Order, stored: OrderRecord, planned: Plan, *, ruled: bool) -> Looked:
         """Show the shop what was decided, once that is written down. What it refuses does not stop the order."""
         look = self.look
-        mirror_holds(look, store, planned.mirror)
-        stored = mark_at_shop(look, store, order, stored, verdicts, self.notices)
+        failure = mirror_holds(look, store, planned.mirror)
+        stored = mark_at_shop(look, store, order, stored, self.notices, ruled=ruled, failure=failure)
         if look.did:
             note_shadow(store, order, stored, runtime=self.runtime, now=look.clock())
         return look.finish("looked" if look.did else "unchanged", stored)
+
+    def _ended(self, before: OrderRecord, acted: OrderRecord) -> Looked | None:
+        """End the look where it cannot go on after an action: nothing could be done, its outcome is open, or time."""
+        if self.look.is_put_off or acted.version == before.version:
+            return self.look.finish("put_off", acted)
+        if any(each.state is ConsignmentState.CREATING for each in acted.live):
+            return self.look.finish("looked", acted)
+        return self.look.finish("looked", self._go_on_later(acted)) if self.look.time_left() < ENOUGH else None
+
+    def _go_on_later(self, stored: OrderRecord) -> OrderRecord:
+        """End a look that has done something and has more to do; the sweep of the next minute begins another."""
+        look = self.look
+        return look.merge(stored, lambda current: looking_again(current, NextLook.FORWARD, look.clock()))
 
     def _released(self, store: Store, order: Order, action: Release) -> Order:
         """Release our own holds in Shopify, and read what it lets out now."""
@@ -392,7 +421,9 @@ class _Forwarding:
             shop.release_holds(fulfillment_order, holds)
         self.look.did.append("released our hold in Shopify")
         fresh = shop.read_order(order.id)
-        if fresh is None or any(each.mirrors for each in fresh.fulfillment_orders if not each.closed):
+        released = {hold for _, holds in action.holds for hold in holds}
+        shown = {hold.id for each in (fresh.fulfillment_orders if fresh else ()) for hold in each.holds}
+        if fresh is None or released & shown:
             message = "Shopify does not show the release yet"
             raise TransientError(message, partner="shopify")
         return replace(fresh, shipstation=order.shipstation)
@@ -416,7 +447,9 @@ class _Forwarding:
     def _stand(self, planned: Plan, stored: OrderRecord, order: Order) -> OrderRecord:
         """Write down where things stand, if that is news."""
         look = self.look
-        record = replace(planned.record, looked_at=look.began, attempts=0, failing_since=None)
+        record = replace(planned.record, looked_at=look.began)
+        if not (record.owes_marks or planned.mirror.release):
+            record = replace(record, attempts=0, failing_since=None)  # else only what is still to be done can say so
         creating = any(each.state is ConsignmentState.CREATING for each in record.live)
         # While a create is open the snapshot is what was sent: a re-send must be the same.
         record = record if creating else replace(record, seen_hash=content_hash(order))
@@ -601,10 +634,12 @@ class _Act:
             look.did.append(f"Jetpack knows {reference} but does not show it yet")
             return self._look_again(record, n, refused=True)
         look.did.append(f"Jetpack refused {reference}")
-        view = as_seen(self.order, record.consignment(n).shipstation_id)
-        hold = Hold("rejected_by_jetpack", look.clock(), words, create_hash(view))
+        refused, decided = record.consignment(n), record.decision or Decision("")
+        view = as_seen(self.order, refused.shipstation_id)
+        change = create_hash(view, refused.lines, decided.ship_option, decided.location)
+        hold = Hold("rejected_by_jetpack", look.clock(), words, change)
 
-        part = record.consignment(n).shipstation_id
+        part = refused.shipstation_id
 
         def withdrawn(current: OrderRecord) -> OrderRecord:
             others = tuple(each for each in current.rejections if each[0] != part)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import batched
 from typing import TYPE_CHECKING
 
-from jetbridge.domain.gates import NO_METHOD
+from jetbridge.domain.gates import NO_METHOD, SEVERAL
 from jetbridge.domain.record import NextLook, Status
 from jetbridge.domain.reference import foreign_keys, parse_reference
 from jetbridge.domain.ship_options import ANY_TEXT, Method, matches
@@ -301,10 +301,11 @@ def _waits_for(record: OrderRecord, reason: str, method: Method, own_lines: froz
         return record.status is Status.WAITING and record.reason == reason
     if hold.reason != reason or not method:
         return hold.reason == reason
-    held_for = Method("" if hold.detail == NO_METHOD else hold.detail)
+    held_for = [Method("" if each == NO_METHOD else each) for each in hold.detail.split(SEVERAL)]
     if ANY_TEXT in method:
-        return matches(method, held_for) and held_for not in own_lines  # a method's own line beats every pattern
-    return held_for == method
+        # A method's own line beats every pattern.
+        return any(matches(method, each) and each not in own_lines for each in held_for)
+    return method in held_for
 
 
 def _wake(slug: StoreSlug, order_ids: Iterable[OrderId], cause: str, now: datetime) -> Iterator[WakeUp]:

@@ -13,6 +13,7 @@ from jetbridge.domain.parcels import (
     holds_all,
     missing_at_jetpack,
     still_to_announce,
+    told_with,
     unannounced,
     with_parcel,
     with_shipments,
@@ -248,7 +249,8 @@ class _Tracking:
             known = [*record.parcels, *(each for _, each in told)]
             others = frozenset(each.fulfillment_id for each in known if each.shipment_id != parcel.shipment_id)
             telling = _Telling(look, shop, store, order, record)
-            told.append((consignment.n, telling.tell(parcel, used, others)))
+            told.append((consignment.n, after := telling.tell(parcel, used, others)))
+            order = order and _renumbered(order, parcel, after)
 
         def merged(current: OrderRecord) -> OrderRecord:
             for n, parcel in told:
@@ -357,21 +359,23 @@ class _Telling:
         return _announced(parcel, fulfillment_id)
 
     def _same_bundle(self, parcel: Parcel) -> frozenset[str]:
-        """Name the other parcels of a consignment with bundles: this one holds the rest of what was told with them."""
+        """Name the other parcels of its consignment that the bundles it holds the rest of were told with."""
         for each in self.record.live:
-            shipments = frozenset(one.shipment_id for one in each.parcels)
-            if parcel.shipment_id in shipments and any(line.components for line in each.lines):
-                return shipments - {parcel.shipment_id}
+            if any(one.shipment_id == parcel.shipment_id for one in each.parcels):
+                return told_with(parcel, each)
         return frozenset()
 
     def _beside(self, parcel: Parcel, others: frozenset[str], order: Order) -> Parcel:
         """Put a parcel's number beside the one its goods were told with, once the shop shows that."""
-        told = {each.fulfillment_id for each in self.record.parcels if each.shipment_id in others} - {""}
-        fulfillment = next((each for each in order.fulfillments if each.counts and each.id in told), None)
+        beside = [each for each in self.record.parcels if each.shipment_id in others]
+        fulfillment = next((found for each in beside if (found := _shown(each, order))), None)
         if fulfillment:
             return self._renumber(parcel, fulfillment)
-        self.look.did.append(f"parcel {parcel.shipment_id} waits for the parcel its goods are told with")
-        return replace(parcel, until=self.look.clock() + LOOK_AGAIN)
+        if any(each.state is ParcelState.ANNOUNCING for each in beside):
+            self.look.did.append(f"parcel {parcel.shipment_id} waits for the parcel its goods are told with")
+            return replace(parcel, until=self.look.clock() + LOOK_AGAIN)
+        self.look.did.append(f"parcel {parcel.shipment_id}: the shop does not show the parcel its goods are told with")
+        return replace(parcel, state=ParcelState.FAILED, until=self.look.clock() + TRY_FAILED)
 
     def _told_by_shipstation(self, order: Order) -> Fulfillment | None:
         """Find the fulfillment ShipStation told of the whole order with: a late parcel's number is put beside."""
@@ -394,6 +398,32 @@ class _Telling:
         else:
             self.look.did.append(f"parcel {number} was announced already")
         return _announced(parcel, fulfillment.id)
+
+
+def _shown(parcel: Parcel, order: Order) -> Fulfillment | None:
+    """Find the fulfillment that tells of a parcel; of what ShipStation told only the number is known."""
+    for each in order.fulfillments:
+        numbered = not parcel.fulfillment_id and parcel.number and parcel.number in each.tracking_numbers
+        if each.counts and (numbered or (parcel.fulfillment_id and each.id == parcel.fulfillment_id)):
+            return each
+    return None
+
+
+def _renumbered(order: Order, before: Parcel, after: Parcel) -> Order:
+    """Give the order as it is after a parcel's number was put into a fulfillment of it: the next one adds to that."""
+    told = after.state is ParcelState.ANNOUNCED
+    return replace(
+        order,
+        fulfillments=tuple(
+            replace(
+                each,
+                tracking_numbers=(*(number for number in each.tracking_numbers if number != before.told), after.number),
+            )
+            if told and each.id == after.fulfillment_id and after.number not in each.tracking_numbers
+            else each
+            for each in order.fulfillments
+        ),
+    )
 
 
 def _announced(parcel: Parcel, fulfillment_id: str) -> Parcel:
