@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 REPORT = Path(".demo/report.json")
 PER_SECOND = 1.0
+LET_GO_EVERY_SECONDS = 15.0
+"""How often the merchant looks at the dear orders that a rule holds."""
+
 SETTLE_SECONDS = 240.0
 TICKS = {"due": 4.0, "changed": 20.0}
 """A day in minutes: the schedules of one and five minutes come this many seconds apart."""
@@ -168,7 +171,7 @@ class Demo:
         with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as progress:
             placed = progress.add_task("orders placed", total=self.orders)
             settled = progress.add_task("orders settled", total=self.orders)
-            last, mapped, deadline = 0.0, False, 0.0
+            last, mapped, let_go, deadline = 0.0, False, 0.0, 0.0
             while True:
                 for shop in self.shops:
                     shop.day.step()
@@ -179,7 +182,8 @@ class Demo:
                     ticks.push_inventory()
                 if time.monotonic() - last > 2.0:  # noqa: PLR2004 - seconds between two looks at our books
                     last = time.monotonic()
-                    if mapped:
+                    if mapped and last >= let_go:
+                        let_go = last + LET_GO_EVERY_SECONDS
                         self._let_go(self.shops[0])
                     done = sum(shop.settled() for shop in self.shops)
                     progress.update(placed, completed=self.placed)
