@@ -12,6 +12,7 @@ from jetbridge.domain.identifiers import OrderId
 from jetbridge.domain.order import FulfillmentHold
 from jetbridge.domain.record import MarkState, Status
 from jetbridge.domain.shipstation import split_off
+from jetbridge.domain.store import Route
 from jetbridge.errors import (
     CredentialsRejectedError,
     OutcomeUnknownError,
@@ -20,7 +21,7 @@ from jetbridge.errors import (
 )
 from jetbridge.ports import ParcelAnnouncement
 from tests.bridge import Bridge
-from tests.builders import MINUTE, STORE, a_fulfillment_order, a_line, a_part, an_order
+from tests.builders import MINUTE, NOW, STORE, a_fulfillment_order, a_line, a_part, an_order
 from tests.fake_desk import FakeDesk
 from tests.fake_partners import Fault
 from tests.shipstation_orders import (
@@ -579,3 +580,18 @@ def test_a_message_however_old_wakes_an_order_that_is_due() -> None:
     bridge.the_desk.release(PART)
     bridge.forward(message)
     assert bridge.record().status is Status.FORWARDED
+
+
+def test_half_a_search_for_an_orders_parts_forgets_none_of_them() -> None:
+    """A part whose owner was found, in a search that then failed, still comes with the next sweep."""
+    bridge = bridged(replace(the_order(), created_at=NOW - timedelta(hours=2)), routes=frozenset(Route))
+    whole = a_part(bridge.order)
+    second = replace(whole, id=SECOND, lines=whole.lines[1:], parent_id=whole.id)
+    bridge.the_desk.put(replace(whole, lines=whole.lines[:1]), second)
+    reads = iter((None, None, Fault(OutcomeUnknownError())))
+    bridge.the_shop.draw_fault = lambda call: next(reads, None) if call == "read_order" else None
+    bridge.the_warehouse.fail("catalogue", OutcomeUnknownError())
+    bridge.forward()
+    bridge.forward(bridge.wake(SECOND, subject="shipstation_order"))
+    bridge.settle(10)
+    assert bridge.units_at_jetpack() == {line.sku: line.quantity for line in bridge.order.lines}

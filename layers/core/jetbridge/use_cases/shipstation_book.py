@@ -105,11 +105,13 @@ class ShipStationBook:
         return replace(order, shipstation=tuple(kept.order for kept in oldest_first))
 
     def _found(self, order: Order) -> list[KeptShipStationOrder]:
+        before = len(self._identified)
         try:
             return self._search(order)
         except PartnerError:
             if Route.DIRECT not in self.store.routes:
                 raise
+            del self._identified[before:]  # half a search: the record names none of it, so a sweep must bring it again
             return []  # nobody said that it is there, and the direct route does not need it
 
     def _search(self, order: Order) -> list[KeptShipStationOrder]:
