@@ -123,7 +123,7 @@ def account(order: Order, record: OrderRecord, store: Store, now: datetime) -> t
 
 def unwished(record: OrderRecord) -> bool:
     """Whether a person said that Jetpack is not to send it."""
-    return record.ordered_by_person is not None and record.ordered_by_person.wish is Wish.EXCLUDE
+    return record.wish is Wish.EXCLUDE
 
 
 def _shared_out(rests: Iterable[Rest], order: Order, record: OrderRecord, now: datetime) -> Iterator[Rest]:

@@ -156,8 +156,8 @@ class Plan:
     """Where single lines of it stopped, while others went on."""
     mirror: Mirror = NOTHING_TO_MIRROR
     """What Shopify shows of our holds, where it should not stay as it is."""
-    verdicts: tuple[Verdict, ...] = ()
-    """What the rules said of the order, or of each ShipStation order of it; empty when they were not asked."""
+    ruled: bool = False
+    """Whether the rules were asked."""
 
 
 # -- consignments that exist already --------------------------------------------------------------------------
@@ -372,8 +372,8 @@ def _after(read: _Read, record: OrderRecord, trace: str) -> Plan:
 def _edit(read: _Read, record: OrderRecord, edited: Consignment, shipments: tuple[str, ...]) -> Plan:
     """Change shipments that are not picked yet, if where and how they go now would pass the gates."""
     view, store = as_seen(read.order, edited.shipstation_id), read.store
-    verdict, ordered = verdict_on(view, store, read.now), record.ordered_by_person
-    if not (rules_gate(verdict).passed or (ordered and ordered.wish is Wish.FORWARD)):
+    verdict = verdict_on(view, store, read.now)
+    if not (rules_gate(verdict).passed or record.wish is Wish.FORWARD):
         # As it is now it would not be forwarded: it is taken back, and then stands where the rules say.
         why = f"the source changed, and {verdict.rule or 'no rule'} says {verdict.outcome}: cancel consignment"
         return Plan(record, Cancel(edited.n, "edit_refused"), trace=(f"{why} {edited.n}",))
@@ -382,11 +382,10 @@ def _edit(read: _Read, record: OrderRecord, edited: Consignment, shipments: tupl
     if read.catalogue is None and goes_abroad(view, store):
         return Plan(record, needs=frozenset({Need.CATALOGUE}))
     catalogue = read.catalogue or Catalogue()
-    skus = [sku for line in edited.lines for sku, _ in line.at_jetpack]
     gate, trace = first_stop(
         {
             "address": lambda: address_gate(view, store, ship_option),
-            "customs": lambda: customs_gate(view, store, skus, catalogue),
+            "customs": lambda: customs_gate(view, store, edited.at_jetpack, catalogue),
             "ship option": lambda: mapping_gate(view, store, chosen),
         }
     )
@@ -407,7 +406,7 @@ def _to_hold_back(order: Order, record: OrderRecord, store: Store) -> Iterator[C
 
 
 def _held_at_source(order: Order, record: OrderRecord, consignment: Consignment, store: Store) -> bool:
-    if record.ordered_by_person and record.ordered_by_person.wish is Wish.HOLD:
+    if record.wish is Wish.HOLD:
         return True
     parts = _parts(consignment, order, record)
     if any(part.status == "on_hold" for part in parts):
@@ -501,20 +500,16 @@ def _forward(read: _Read, record: OrderRecord) -> Plan:
         return _stand(read, record)
     stops: Stops = {}
     trace: list[str] = []
-    verdicts: list[Verdict] = []
     for part in dict.fromkeys(rest.part for rest in ready):
         planned = _forward_part(read, as_seen(order, part), record, [rest for rest in ready if rest.part == part])
         trace += planned.trace
-        verdicts += planned.verdicts
         if planned.needs or planned.action:
-            return replace(planned, trace=tuple(trace), verdicts=tuple(verdicts))
+            return replace(planned, trace=tuple(trace))
         record = planned.record
         stops |= {(part, None): planned.stop} | {(part, line_id): gate for line_id, gate in planned.later}
     rejected = dict(record.rejections)
     refused = (rejected.get(part) for (part, _), gate in stops.items() if gate.reason == "rejected_by_jetpack")
-    return replace(
-        _stand(read, record, stops=stops, hold=next(refused, None), trace=tuple(trace)), verdicts=tuple(verdicts)
-    )
+    return replace(_stand(read, record, stops=stops, hold=next(refused, None), trace=tuple(trace)), ruled=True)
 
 
 def _forward_part(read: _Read, view: Order, record: OrderRecord, ready: list[Rest]) -> Plan:
@@ -527,7 +522,7 @@ def _forward_part(read: _Read, view: Order, record: OrderRecord, ready: list[Res
     record = replace(record, decision=decision)
     now_lines = sorted({rest.line_id for rest in ready if rest.line_id not in verdict.later})
     ordered = record.ordered_by_person
-    at_once = ordered is not None and ordered.wish is Wish.FORWARD
+    at_once = record.wish is Wish.FORWARD
     if at_once:
         now_lines = sorted({rest.line_id for rest in ready})
     gate, trace = first_stop(
@@ -551,7 +546,7 @@ def _forward_part(read: _Read, view: Order, record: OrderRecord, ready: list[Res
     if at_once and ordered:
         trace = [f"forwarded now by {ordered.by}: risk, grace, rules and stock are passed over", *trace]
     trace += [f"rule {each.rule!r}: {each.why}" for each in verdict.trace]
-    stood = Plan(record, trace=tuple(trace), stop=gate, verdicts=(verdict,))
+    stood = Plan(record, trace=tuple(trace), stop=gate, ruled=True)
     if not gate.passed:
         return stood
     unasked = {Need.CATALOGUE: read.catalogue is None, Need.ELSEWHERE: read.elsewhere is None and not record.live}
@@ -624,13 +619,12 @@ def _units_to_send(
     for rest in ready:
         wanted[rest.line_id] += rest.quantity
     sellable = read.catalogue.sellable if read.catalogue else None
-    if sellable is None or (record.ordered_by_person and record.ordered_by_person.wish is Wish.FORWARD):
+    if sellable is None or record.wish is Wish.FORWARD:
         return wanted, ()
     left = Counter(sellable)
     for consignment in record.live:
         if consignment.forwarded_at is None or read.now - consignment.forwarded_at < READS_LAG:
-            for line in consignment.lines:
-                left.subtract(dict(line.at_jetpack))
+            left.subtract(consignment.at_jetpack)
     there: Counter[LineId] = Counter()
     short: set[str] = set()
     for line_id in sorted(wanted):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from jetbridge.domain.changes import Ordered
+from jetbridge.domain.changes import Ordered, Wish
 from jetbridge.domain.holds import Hold
 from jetbridge.domain.identifiers import LineId, OrderId, StoreSlug
 from jetbridge.domain.store import Route
@@ -310,6 +310,11 @@ class OrderRecord:
         untold = [parcel.shipment_id for parcel in self.parcels if parcel.state is ParcelState.FAILED]
         parcels = f"parcel {', '.join(untold)} left Jetpack, but the shop does not take its tracking number"
         return self.failed or self.track_failed or (parcels if untold else "")
+
+    @property
+    def wish(self) -> Wish | None:
+        """What a person wants of it, over what the rules say."""
+        return self.ordered_by_person.wish if self.ordered_by_person else None
 
     @property
     def owes_marks(self) -> bool:

@@ -117,7 +117,7 @@ def _why(gates: list[Gate], record: OrderRecord) -> tuple[str, str] | None:
     if not gates or any(gate.state is not UnitState.HELD for gate in gates):
         return None
     reason = REASONS[gates[0].reason]
-    by_person = record.ordered_by_person is not None and record.ordered_by_person.wish is Wish.HOLD
+    by_person = record.wish is Wish.HOLD
     shown = reason.shopify or ("OTHER" if by_person and gates[0].reason == "store_hold" else "")
     return (shown, f"{gates[0].reason}: {reason.meaning}. {reason.next_step}") if shown else None
 

@@ -344,7 +344,7 @@ class _Forwarding:
                 shipments=asked.shipments,
                 elsewhere=asked.elsewhere,
             )
-            ruled = ruled or bool(planned.verdicts)
+            ruled = ruled or planned.ruled
             try:
                 if planned.needs:
                     asked = self._ask(planned.needs, asked, store, order, record)
